@@ -1,0 +1,82 @@
+#include "client/cli/commands/app.h"
+
+#include <exception>
+#include <iostream>
+#include <map>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "client/cli/commands/commands.h"
+#include "client/cli/context.h"
+
+namespace polyak::cli {
+namespace {
+
+constexpr char kDescription[] =
+    "polyak: momentum methods, trained by a server and checked against theory while they run.\n"
+    "\n"
+    "Two commands to start with:\n"
+    "  polyak submit quadratic --kappa 1e4 --optimizer polyak --follow\n"
+    "  polyak race relu --first-examples 50\n";
+
+constexpr RegisterCommand kCommands[] = {
+    RegisterSubmit, RegisterWatch,  RegisterWait,   RegisterGet,  RegisterList, RegisterCancel,
+    RegisterDelete, RegisterPreview, RegisterRace, RegisterPlot, RegisterInfo, RegisterDemo,
+};
+
+void AddGlobalFlags(CLI::App& program, Context& context) {
+  static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
+                                                               {"json", OutputFormat::kJson},
+                                                               {"yaml", OutputFormat::kYaml},
+                                                               {"csv", OutputFormat::kCsv}};
+  program.add_option("--server", context.server, "address of polyakd: HOST:PORT or unix:PATH")
+      ->envname("POLYAK_SERVER")
+      ->capture_default_str();
+  program.add_option("-o,--output", context.output, "table, json (lines), yaml or csv")
+      ->transform(CLI::CheckedTransformer(kFormats, CLI::ignore_case).description(""))
+      ->type_name("FORMAT")
+      ->default_str("table");
+  program.add_option("--glyphs", context.glyphs, "of charts: auto, braille or ascii")
+      ->check(CLI::IsMember({"auto", "braille", "ascii"}).description(""))
+      ->capture_default_str();
+  program.add_flag("--no-color", context.no_color, "no colours (NO_COLOR does the same)");
+  program.add_flag("-q,--quiet", context.quiet, "nothing on stderr but errors");
+  program.add_option("--give-up-after", context.give_up_after_seconds,
+                     "seconds to go on trying to reach the server without success")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  program.set_config("--config", "", "a TOML file with any of these flags");
+  program.set_version_flag("--version", "polyak " POLYAK_VERSION);
+}
+
+}  // namespace
+
+int Run(int argument_count, char** arguments) {
+  CLI::App program(kDescription, "polyak");
+  Context context;
+  AddGlobalFlags(program, context);
+  program.require_subcommand(1);
+  program.fallthrough();
+  program.footer(ExitCodeHelp());
+  Action action;
+  for (const RegisterCommand add : kCommands) {
+    add(program, context, action);
+  }
+  for (CLI::App* command : program.get_subcommands({})) {
+    command->fallthrough();
+  }
+  try {
+    program.parse(argument_count, arguments);
+  } catch (const CLI::ParseError& error) {
+    return program.exit(error) == 0 ? kSucceeded : kUsage;
+  }
+  context.terminal = DetectTerminal(context.glyphs, context.no_color);
+  try {
+    return action();
+  } catch (const std::exception& error) {
+    std::cerr << "polyak: " << error.what() << "\n";
+    return kError;
+  }
+}
+
+}  // namespace polyak::cli

@@ -1,0 +1,105 @@
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/commands/commands.h"
+#include "client/plot/semilog_chart.h"
+
+namespace polyak::cli {
+namespace {
+
+struct PlotFlags {
+  std::vector<std::string> jobs;
+  std::string column = "residual";
+  int width = 0;
+  int height = 22;
+  bool theory = true;
+};
+
+// Reads every stored record, a page at a time.
+absl::Status ReadCurves(client::Client& client, const std::string& name, const PlotFlags& flags,
+                        std::vector<plot::Envelope>& curves) {
+  const bool residual = flags.column == "residual";
+  const bool theory = flags.theory && residual && flags.jobs.size() == 1;
+  plot::Envelope main(flags.jobs.size() == 1 ? flags.column : name);
+  plot::Envelope bound("bound");
+  plot::Envelope predicted("predicted");
+  v1::ReadIterationsRequest request;
+  request.set_name(name);
+  request.set_max_records(50'000);
+  request.set_with_prediction(theory);
+  while (true) {
+    const auto page = client.ReadIterations(request);
+    if (!page.ok()) {
+      return page.status();
+    }
+    const auto& batch = page->iterations();
+    for (int k = 0; k < batch.iteration_size(); ++k) {
+      main.Add(batch.iteration(k), residual ? batch.residual_norm(k) : batch.loss(k));
+      if (theory && !std::isnan(batch.theory_bound(k))) {
+        bound.Add(batch.iteration(k), batch.theory_bound(k));
+      }
+      if (theory && k < batch.predicted_residual_norm_size() && !std::isnan(batch.predicted_residual_norm(k))) {
+        predicted.Add(batch.iteration(k), batch.predicted_residual_norm(k));
+      }
+    }
+    if (batch.iteration_size() == 0 || page->end_of_trace()) {
+      break;
+    }
+    request.set_after_iteration(batch.iteration(batch.iteration_size() - 1));
+  }
+  curves.push_back(std::move(main));
+  for (plot::Envelope* extra : {&bound, &predicted}) {
+    if (extra->last_iteration() >= 0) {
+      curves.push_back(std::move(*extra));
+    }
+  }
+  return absl::OkStatus();
+}
+
+ExitCode Plot(const Context& context, const PlotFlags& flags) {
+  client::Client client = context.Connect();
+  std::vector<plot::Envelope> curves;
+  std::string title;
+  for (const std::string& id : flags.jobs) {
+    const auto job = client.Get(client::JobName(id));
+    if (!job.ok()) {
+      return Fail(context, job.status());
+    }
+    if (const absl::Status status = ReadCurves(client, job->name(), flags, curves); !status.ok()) {
+      return Fail(context, status);
+    }
+    absl::StrAppend(&title, title.empty() ? "" : " | ", Describe(job->spec()));
+  }
+  plot::ChartOptions options;
+  options.width = flags.width > 0 ? flags.width : context.terminal.width - 1;
+  options.height = flags.height;
+  options.glyphs = context.terminal.glyphs;
+  options.color = context.terminal.color;
+  options.title = title;
+  std::cout << plot::RenderSemilogChart(curves, options);
+  return kSucceeded;
+}
+
+}  // namespace
+
+void RegisterPlot(CLI::App& program, const Context& context, Action& action) {
+  auto flags = std::make_shared<PlotFlags>();
+  CLI::App* command = program.add_subcommand("plot", "print one semilog chart of the stored records, and end");
+  command->add_option("jobs", flags->jobs, "one job, or several to compare")->required()->type_name("JOB");
+  command->add_option("--column", flags->column, "residual or loss")
+      ->check(CLI::IsMember({"residual", "loss"}))
+      ->capture_default_str();
+  command->add_option("--width", flags->width, "columns (default: the terminal's)")->check(CLI::Range(30, 500));
+  command->add_option("--height", flags->height, "rows")->check(CLI::Range(8, 200))->capture_default_str();
+  command->add_flag("!--no-theory", flags->theory, "leave out the bound and the predicted curve");
+  command->footer("Example:\n  polyak plot my-job --glyphs ascii");
+  command->callback([flags, &context, &action] {
+    action = [flags, &context] { return Plot(context, *flags); };
+  });
+}
+
+}  // namespace polyak::cli

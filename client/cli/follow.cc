@@ -1,0 +1,313 @@
+#include "client/cli/follow.h"
+
+#include <chrono>
+#include <cmath>
+#include <iostream>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/interrupt.h"
+#include "client/plot/envelope.h"
+#include "client/plot/semilog_chart.h"
+
+namespace polyak::cli {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+constexpr auto kRedrawPause = std::chrono::milliseconds(100);
+constexpr auto kPlainLinePause = std::chrono::seconds(1);
+
+// Draws over its own earlier output: one write a frame, cursor up by the lines of the last one.
+class Screen {
+ public:
+  explicit Screen(const Terminal& terminal) : terminal_(terminal) {}
+
+  void Draw(std::span<const plot::Envelope> curves, const std::string& title, const std::string& footer) {
+    plot::ChartOptions options;
+    options.width = terminal_.width - 1;
+    options.height = std::min(terminal_.height - 2, 24);
+    options.glyphs = terminal_.glyphs;
+    options.color = terminal_.color;
+    options.title = title;
+    std::string frame = plot::RenderSemilogChart(curves, options);
+    absl::StrAppend(&frame, footer.substr(0, static_cast<size_t>(std::max(terminal_.width - 1, 1))), "\n");
+    const auto lines = std::count(frame.begin(), frame.end(), '\n');
+    std::string text;
+    if (lines_ > 0) {
+      absl::StrAppend(&text, "\033[", lines_, "A");
+    }
+    // Each line erases what stood behind it; lines of the last frame that this one lacks are erased too.
+    for (const char byte : frame) {
+      if (byte == '\n') {
+        text += "\033[K";
+      }
+      text += byte;
+    }
+    text += "\033[J";
+    std::cout << text << std::flush;
+    lines_ = lines;
+  }
+
+ private:
+  const Terminal& terminal_;
+  std::ptrdiff_t lines_ = 0;
+};
+
+std::string ProgressText(const v1::TrainingJob& job, const plot::Envelope& residual, double rate) {
+  std::string text = absl::StrCat("  ", job.name(), "  ", StateName(job.state()));
+  if (residual.last_iteration() >= 0) {
+    absl::StrAppend(&text, "  iteration ", residual.last_iteration());
+  }
+  if (!std::isnan(rate)) {
+    absl::StrAppendFormat(&text, "  rate %.6f", rate);
+  }
+  absl::StrAppendFormat(&text, "  predicted %.6f", job.resolution().prediction().rate());
+  return text;
+}
+
+// The columns of a plain line, in order.
+std::vector<std::string> ColumnTitles(const FollowOptions& options) {
+  std::vector<std::string> titles = {"iteration", "loss", "residual_norm", "rate_estimate", "theory_bound"};
+  if (options.with_prediction) {
+    titles.emplace_back("predicted_residual_norm");
+  }
+  if (options.with_elapsed) {
+    titles.emplace_back("elapsed_seconds");
+  }
+  return titles;
+}
+
+std::vector<std::string> Cells(const v1::IterationBatch& batch, int k, const FollowOptions& options) {
+  std::vector<std::string> cells = {absl::StrCat(batch.iteration(k)), ExactNumber(batch.loss(k)),
+                                    ExactNumber(batch.residual_norm(k)), ExactNumber(batch.rate_estimate(k)),
+                                    ExactNumber(batch.theory_bound(k))};
+  if (options.with_prediction) {
+    cells.push_back(ExactNumber(batch.predicted_residual_norm(k)));
+  }
+  if (options.with_elapsed) {
+    cells.push_back(ExactNumber(batch.elapsed_seconds(k)));
+  }
+  return cells;
+}
+
+// A line a record, or an object an event.
+class LineHandler : public client::WatchHandler {
+ public:
+  LineHandler(const Context& context, const FollowOptions& options) : context_(context), options_(options) {}
+
+  void OnSnapshot(const v1::TrainingJob& job) override {
+    if (context_.output == OutputFormat::kJson) {
+      v1::WatchTrainingJobResponse event;
+      *event.mutable_snapshot()->mutable_training_job() = job;
+      std::cout << ToJson(event) << "\n" << std::flush;
+    } else if (!titles_printed_) {
+      std::cout << absl::StrJoin(ColumnTitles(options_), Separator()) << "\n" << std::flush;
+      titles_printed_ = true;
+    }
+  }
+
+  void OnIterations(const v1::IterationBatch& batch) override {
+    if (context_.output == OutputFormat::kJson) {
+      v1::WatchTrainingJobResponse event;
+      *event.mutable_iterations() = batch;
+      std::cout << ToJson(event) << "\n" << std::flush;
+      return;
+    }
+    std::string text;
+    for (int k = 0; k < batch.iteration_size(); ++k) {
+      absl::StrAppend(&text, absl::StrJoin(Cells(batch, k, options_), Separator()), "\n");
+    }
+    std::cout << text << std::flush;
+  }
+
+ private:
+  const char* Separator() const { return context_.output == OutputFormat::kCsv ? "," : "\t"; }
+
+  const Context& context_;
+  const FollowOptions& options_;
+  bool titles_printed_ = false;
+};
+
+// Residual, bound and, when asked for, the predicted curve of one job, drawn live.
+class ChartHandler : public client::WatchHandler {
+ public:
+  explicit ChartHandler(const Context& context) : screen_(context.terminal) {
+    curves_.emplace_back("residual norm");
+    curves_.emplace_back("bound");
+    curves_.emplace_back("predicted");
+  }
+
+  void OnSnapshot(const v1::TrainingJob& job) override {
+    job_ = job;
+    Redraw(true);
+  }
+
+  void OnIterations(const v1::IterationBatch& batch) override {
+    job_.set_state(v1::TrainingJob::STATE_RUNNING);
+    for (int k = 0; k < batch.iteration_size(); ++k) {
+      curves_[0].Add(batch.iteration(k), batch.residual_norm(k));
+      if (!std::isnan(batch.theory_bound(k))) {
+        curves_[1].Add(batch.iteration(k), batch.theory_bound(k));
+      }
+      if (batch.predicted_residual_norm_size() > 0) {
+        curves_[2].Add(batch.iteration(k), batch.predicted_residual_norm(k));
+      }
+      rate_ = batch.rate_estimate(k);
+    }
+    Redraw(false);
+  }
+
+  void Finish(const v1::TrainingJob& job) {
+    job_ = job;
+    Redraw(true);
+  }
+
+ private:
+  void Redraw(bool now) {
+    const auto time = SteadyClock::now();
+    if (!now && time - drawn_ < kRedrawPause) {
+      return;
+    }
+    drawn_ = time;
+    std::vector<plot::Envelope> shown = {curves_[0]};
+    for (size_t k = 1; k < curves_.size(); ++k) {
+      if (curves_[k].last_iteration() >= 0) {
+        shown.push_back(curves_[k]);
+      }
+    }
+    screen_.Draw(shown, Describe(job_.spec()), ProgressText(job_, curves_[0], rate_));
+  }
+
+  Screen screen_;
+  std::vector<plot::Envelope> curves_;
+  v1::TrainingJob job_;
+  double rate_ = std::nan("");
+  SteadyClock::time_point drawn_;
+};
+
+v1::WatchTrainingJobRequest ToRequest(const FollowOptions& options) {
+  v1::WatchTrainingJobRequest request;
+  request.set_name(options.name);
+  if (options.after_iteration.has_value()) {
+    request.set_after_iteration(*options.after_iteration);
+  }
+  request.set_stride(options.stride);
+  request.set_with_prediction(options.with_prediction);
+  request.set_with_elapsed(options.with_elapsed);
+  return request;
+}
+
+// What several watches share, one of each job, drawn by the thread that waits for them.
+class Race {
+ public:
+  explicit Race(std::span<const std::string> labels) {
+    for (const std::string& label : labels) {
+      curves_.emplace_back(label);
+    }
+  }
+
+  void Add(size_t lane, const v1::IterationBatch& batch) {
+    const std::lock_guard lock(mutex_);
+    for (int k = 0; k < batch.iteration_size(); ++k) {
+      curves_[lane].Add(batch.iteration(k), batch.loss(k));
+    }
+  }
+
+  std::vector<plot::Envelope> curves() const {
+    const std::lock_guard lock(mutex_);
+    return curves_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<plot::Envelope> curves_;
+};
+
+class LaneHandler : public client::WatchHandler {
+ public:
+  LaneHandler(Race& race, size_t lane) : race_(race), lane_(lane) {}
+  void OnIterations(const v1::IterationBatch& batch) override { race_.Add(lane_, batch); }
+
+ private:
+  Race& race_;
+  size_t lane_;
+};
+
+void PlainProgress(const std::string& title, std::span<const plot::Envelope> curves) {
+  std::string text = title;
+  for (const plot::Envelope& curve : curves) {
+    absl::StrAppend(&text, "  ", curve.label(), ": iteration ", std::max<int64_t>(curve.last_iteration(), 0));
+    if (curve.last_iteration() >= 0) {
+      absl::StrAppendFormat(&text, " loss %.3g", curve.last_value());
+    }
+  }
+  std::cerr << text << "\n";
+}
+
+}  // namespace
+
+absl::StatusOr<v1::TrainingJob> Follow(const Context& context, const FollowOptions& options) {
+  const std::stop_token stop = InterruptToken();
+  client::Client client = context.Connect();
+  if (context.output == OutputFormat::kTable && context.terminal.output_is_terminal) {
+    ChartHandler handler(context);
+    auto job = client.Watch(ToRequest(options), handler, stop);
+    if (job.ok()) {
+      handler.Finish(*job);
+    }
+    return job;
+  }
+  LineHandler handler(context, options);
+  return client.Watch(ToRequest(options), handler, stop);
+}
+
+absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& context,
+                                                            std::span<const std::string> names,
+                                                            std::span<const std::string> labels,
+                                                            const std::string& title) {
+  const std::stop_token stop = InterruptToken();
+  client::Client client = context.Connect();
+  Race race(labels);
+  std::vector<absl::StatusOr<v1::TrainingJob>> results(names.size(), absl::UnknownError("not ended"));
+  std::atomic<size_t> ended = 0;
+  std::vector<std::jthread> watches;
+  for (size_t lane = 0; lane < names.size(); ++lane) {
+    watches.emplace_back([&, lane] {
+      LaneHandler handler(race, lane);
+      v1::WatchTrainingJobRequest request;
+      request.set_name(names[lane]);
+      results[lane] = client.Watch(std::move(request), handler, stop);
+      ++ended;
+    });
+  }
+  const bool draw = context.output == OutputFormat::kTable && context.terminal.output_is_terminal;
+  Screen screen(context.terminal);
+  auto last_line = SteadyClock::now();
+  while (ended < names.size()) {
+    std::this_thread::sleep_for(kRedrawPause);
+    if (draw) {
+      screen.Draw(race.curves(), title, "");
+    } else if (!context.quiet && SteadyClock::now() - last_line >= kPlainLinePause) {
+      last_line = SteadyClock::now();
+      PlainProgress(title, race.curves());
+    }
+  }
+  watches.clear();
+  if (draw) {
+    screen.Draw(race.curves(), title, "");
+  }
+  std::vector<v1::TrainingJob> jobs;
+  for (auto& result : results) {
+    if (!result.ok()) {
+      return result.status();
+    }
+    jobs.push_back(*std::move(result));
+  }
+  return jobs;
+}
+
+}  // namespace polyak::cli

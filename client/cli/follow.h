@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "client/cli/context.h"
+#include "polyak/v1/training_service.pb.h"
+
+namespace polyak::cli {
+
+struct FollowOptions {
+  std::string name;  // of the job
+  std::optional<int64_t> after_iteration;
+  int64_t stride = 1;
+  bool with_prediction = false;
+  bool with_elapsed = false;
+};
+
+// Follows one job to its end. On a terminal: a semilog chart that is drawn again as records come, at most ten times a
+// second; in a pipe: a line a record (or a JSON object an event, with -o json), each as it comes.
+// The first Ctrl-C ends the watch, never the job.
+absl::StatusOr<v1::TrainingJob> Follow(const Context& context, const FollowOptions& options);
+
+// Follows several jobs at once, drawn into one chart; in a pipe, one progress line a job and second on stderr.
+// labels: one a job.  Answers the final jobs in the same order.
+absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& context, std::span<const std::string> names,
+                                                            std::span<const std::string> labels,
+                                                            const std::string& title);
+
+}  // namespace polyak::cli

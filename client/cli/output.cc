@@ -1,0 +1,120 @@
+#include "client/cli/output.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "google/protobuf/util/json_util.h"
+
+namespace polyak::cli {
+namespace {
+
+size_t Columns(std::string_view text) {
+  // Code points, not bytes: close enough for the symbols we print.
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) {
+    return (static_cast<unsigned char>(byte) & 0xc0) != 0x80;
+  }));
+}
+
+void AppendRow(const std::vector<std::string>& cells, const std::vector<size_t>& widths,
+               std::string& text) {
+  std::string line;
+  for (size_t k = 0; k < cells.size(); ++k) {
+    absl::StrAppend(&line, cells[k], std::string(widths[k] - Columns(cells[k]) + 2, ' '));
+  }
+  line.erase(line.find_last_not_of(' ') + 1);
+  absl::StrAppend(&text, line, "\n");
+}
+
+std::string CsvCell(const std::string& cell) {
+  if (cell.find_first_of(",\"\r\n") == std::string::npos) {
+    return cell;
+  }
+  std::string quoted = "\"";
+  for (const char byte : cell) {
+    quoted += byte;
+    if (byte == '"') {
+      quoted += '"';
+    }
+  }
+  return quoted + "\"";
+}
+
+void UseBlockStyle(YAML::Node node) {
+  node.SetStyle(YAML::EmitterStyle::Block);
+  if (node.IsSequence() || node.IsMap()) {
+    for (const auto& child : node) {
+      UseBlockStyle(node.IsMap() ? child.second : YAML::Node(child));
+    }
+  }
+}
+
+}  // namespace
+
+std::string FormatTable(const TextTable& table) {
+  std::vector<size_t> widths;
+  for (const std::string& title : table.titles) {
+    widths.push_back(Columns(title));
+  }
+  for (const auto& row : table.rows) {
+    for (size_t k = 0; k < row.size(); ++k) {
+      widths[k] = std::max(widths[k], Columns(row[k]));
+    }
+  }
+  std::string text;
+  AppendRow(table.titles, widths, text);
+  for (const auto& row : table.rows) {
+    AppendRow(row, widths, text);
+  }
+  return text;
+}
+
+std::string FormatCsv(const TextTable& table) {
+  const auto cell = [](std::string* out, const std::string& value) { out->append(CsvCell(value)); };
+  std::string text = absl::StrCat(absl::StrJoin(table.titles, ",", cell), "\n");
+  for (const auto& row : table.rows) {
+    absl::StrAppend(&text, absl::StrJoin(row, ",", cell), "\n");
+  }
+  return text;
+}
+
+std::string ToJson(const google::protobuf::Message& message, bool every_field) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = every_field;
+  std::string text;
+  // Only an Any of unknown type can fail here, and no message of ours carries one.
+  const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
+  return status.ok() ? text : "{}";
+}
+
+absl::StatusOr<std::string> ToYaml(const google::protobuf::Message& message) {
+  try {
+    YAML::Node node = YAML::Load(ToJson(message));
+    UseBlockStyle(node);
+    YAML::Emitter emitter;
+    emitter << node;
+    return absl::StrCat(emitter.c_str(), "\n");
+  } catch (const YAML::Exception& error) {
+    return absl::InternalError(absl::StrCat("YAML output: ", error.what()));
+  }
+}
+
+std::string ExactNumber(double value) {
+  if (std::isnan(value)) {
+    return "nan";
+  }
+  char text[32];
+  const auto result = std::to_chars(text, text + sizeof(text), value);
+  return std::string(text, result.ptr);
+}
+
+std::string ShortNumber(double value) {
+  return std::isnan(value) ? "-" : absl::StrFormat("%.6g", value);
+}
+
+}  // namespace polyak::cli

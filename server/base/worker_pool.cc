@@ -1,0 +1,50 @@
+#include "server/base/worker_pool.h"
+
+#include <utility>
+
+#include "server/base/check.h"
+
+namespace polyak::base {
+
+WorkerPool::WorkerPool(int threads) {
+  POLYAK_CHECK(threads >= 1);
+  for (int k = 0; k < threads; ++k) {
+    threads_.emplace_back([this] { Work(); });
+  }
+}
+
+WorkerPool::~WorkerPool() {
+  {
+    const MutexLock lock(&mutex_);
+    closing_ = true;
+    changed_.SignalAll();
+  }
+  threads_.clear();
+}
+
+void WorkerPool::Submit(std::function<void()> task) {
+  const MutexLock lock(&mutex_);
+  POLYAK_CHECK(!closing_);
+  tasks_.push_back(std::move(task));
+  changed_.Signal();
+}
+
+void WorkerPool::Work() {
+  while (true) {
+    std::function<void()> task;
+    {
+      const MutexLock lock(&mutex_);
+      while (tasks_.empty() && !closing_) {
+        changed_.Wait(&mutex_);
+      }
+      if (tasks_.empty()) {
+        return;
+      }
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
+    }
+    task();
+  }
+}
+
+}  // namespace polyak::base

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/engine/optimizers/optimizer.h"
+#include "server/engine/problems/problem.h"
+#include "server/engine/problems/registry.h"
+
+namespace polyak::engine {
+
+enum class ExecutionPlan { kAuto, kDense, kReduced };
+
+// A problem and a method with every parameter set: what a plan runs.
+struct Experiment {
+  ProblemInstance problem;
+  OptimizerSpec optimizer;
+};
+
+// A problem under a method, by a plan. Used by one thread.
+class Stepper {
+ public:
+  virtual ~Stepper() = default;
+  virtual Observation Observe() = 0;  // of iterate t; once per iterate
+  virtual void Step() = 0;            // t -> t + 1; no allocation, lock, clock, I/O
+  virtual double flipped_share() const = 0;  // of the last observed iterate; NaN where there are no activations
+};
+
+struct Eligibility {
+  bool eligible = false;
+  std::string reason;  // why not, or why it would be chosen
+};
+
+// A row of the registry: a plan, how to ask whether it fits, and how to make it.
+struct PlanEntry {
+  std::string_view name;  // "DENSE"
+  ExecutionPlan plan;
+  Eligibility (*eligible)(const Experiment&);  // exact, or the reason why not
+  absl::StatusOr<std::unique_ptr<Stepper>> (*make)(const Experiment&);
+};
+
+// Every plan of this build.
+const std::vector<PlanEntry>& Plans();
+
+struct PlanChoice {
+  const PlanEntry* entry = nullptr;
+  std::string reason;
+};
+
+// The plan that runs `experiment`: the one asked for, or the planner's choice for kAuto.
+// Errors: InvalidArgument if the plan asked for does not exist in this build or does not fit, with the reason.
+absl::StatusOr<PlanChoice> ChoosePlan(ExecutionPlan requested, const Experiment& experiment);
+
+}  // namespace polyak::engine

@@ -1,0 +1,167 @@
+#include "server/engine/problems/deep_linear_network.h"
+
+#include <Eigen/SVD>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "server/base/status_macros.h"
+
+namespace polyak::engine {
+namespace {
+
+constexpr double kRankTolerance = 1e-12;           // of the largest singular value
+constexpr double kOrthogonalityTolerance = 1e-10;  // of given weights, relative to m
+
+// 1 / sqrt(m^{L-1} d_y)
+double OutputScale(const DeepLinearNetworkInstance& instance) {
+  return 1 / (std::pow(std::sqrt(static_cast<double>(instance.width)), instance.depth - 1) *
+              std::sqrt(static_cast<double>(instance.output_dimension())));
+}
+
+struct LayerShape {
+  Eigen::Index rows;
+  Eigen::Index cols;
+};
+
+// Shape of W_l, l = 1 .. L.
+LayerShape ShapeOfLayer(const DeepLinearNetworkInstance& instance, int layer) {
+  return {layer == instance.depth ? instance.output_dimension() : instance.width,
+          layer == 1 ? instance.input_dimension() : instance.width};
+}
+
+class DeepLinearNetwork : public Problem {
+ public:
+  explicit DeepLinearNetwork(std::shared_ptr<const DeepLinearNetworkInstance> instance)
+      : instance_(std::move(instance)),
+        scale_(OutputScale(*instance_)),
+        // X V = U S and Y V: the loss lives in the data's row space, and X V V' = X keeps the gradient the same.
+        inputs_(instance_->left * instance_->singular_values.asDiagonal()),
+        targets_(instance_->targets.transpose() * instance_->right) {
+    const std::vector<Matrix> weights = InitialDeepLinearWeights(*instance_);
+    Eigen::Index size = 0;
+    for (const Matrix& layer : weights) {
+      offsets_.push_back(size);
+      size += layer.size();
+    }
+    initial_point_.resize(size);
+    for (size_t l = 0; l < weights.size(); ++l) {
+      initial_point_.segment(offsets_[l], weights[l].size()) =
+          Eigen::Map<const Vector>(weights[l].data(), weights[l].size());
+    }
+    forward_.resize(weights.size());
+    backward_.resize(weights.size());
+  }
+
+  int64_t dimension() const override { return initial_point_.size(); }
+  const Vector& initial_point() const override { return initial_point_; }
+  double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
+
+  Observation Evaluate(const Vector& w, Vector* gradient) override {
+    const int depth = instance_->depth;
+    for (int l = 1; l <= depth; ++l) {
+      Forward(l).noalias() = Layer(w, l) * (l == 1 ? inputs_ : Forward(l - 1));
+    }
+    residual_ = scale_ * Forward(depth) - targets_;
+    const double squared_norm = residual_.squaredNorm();
+    if (gradient != nullptr) {
+      // dL/dW_l = (W_L ... W_{l+1})' xi (W_{l-1} ... W_1 X)' / sqrt(m^{L-1} d_y)
+      Backward(depth) = scale_ * residual_;
+      for (int l = depth; l >= 1; --l) {
+        const LayerShape shape = ShapeOfLayer(*instance_, l);
+        Eigen::Map<Matrix>(gradient->data() + offsets_[l - 1], shape.rows, shape.cols).noalias() =
+            Backward(l) * (l == 1 ? inputs_ : Forward(l - 1)).transpose();
+        if (l > 1) {
+          Backward(l - 1).noalias() = Layer(w, l).transpose() * Backward(l);
+        }
+      }
+    }
+    return {0.5 * squared_norm, std::sqrt(squared_norm)};
+  }
+
+ private:
+  Eigen::Map<const Matrix> Layer(const Vector& w, int layer) const {
+    const LayerShape shape = ShapeOfLayer(*instance_, layer);
+    return {w.data() + offsets_[layer - 1], shape.rows, shape.cols};
+  }
+  Matrix& Forward(int layer) { return forward_[layer - 1]; }    // W_l ... W_1 X V
+  Matrix& Backward(int layer) { return backward_[layer - 1]; }  // dL / d(forward of l)
+
+  const std::shared_ptr<const DeepLinearNetworkInstance> instance_;
+  const double scale_;
+  const Matrix inputs_;   // d_x x r
+  const Matrix targets_;  // d_y x r
+  std::vector<Eigen::Index> offsets_;
+  Vector initial_point_;
+  std::vector<Matrix> forward_;
+  std::vector<Matrix> backward_;
+  Matrix residual_;  // d_y x r
+};
+
+bool IsScaledIdentity(const Matrix& gram, double scale) {
+  return ((gram / scale) - Matrix::Identity(gram.rows(), gram.cols())).cwiseAbs().maxCoeff() <=
+         kOrthogonalityTolerance;
+}
+
+// W_1' W_1 = m I, hidden W_l' W_l = m I, W_L W_L' = m I.
+bool AreOrthogonal(const std::vector<Matrix>& weights, double width) {
+  for (size_t l = 0; l + 1 < weights.size(); ++l) {
+    if (!IsScaledIdentity(weights[l].transpose() * weights[l], width)) {
+      return false;
+    }
+  }
+  return IsScaledIdentity(weights.back() * weights.back().transpose(), width);
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const DeepLinearNetworkInstance>> MakeDeepLinearNetworkInstance(
+    const DeepLinearNetworkSpec& spec, Seed seed) {
+  POLYAK_ASSIGN_OR_RETURN(Dataset data, MakeDataset(spec.dataset, seed));
+  auto instance = std::make_shared<DeepLinearNetworkInstance>();
+  instance->features = std::move(data.features);
+  instance->targets = std::move(data.targets);
+  instance->width = spec.width;
+  instance->depth = spec.depth;
+  instance->initialization = spec.initialization;
+  instance->initial_weights = spec.initial_weights;
+  instance->seed = seed;
+
+  const Eigen::BDCSVD<Matrix> svd(instance->features, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const Vector& singular_values = svd.singularValues();
+  if (!(singular_values(0) > 0)) {
+    return absl::InvalidArgumentError(
+        "every feature is zero, so there is nothing to learn from; accepted: features with a non-zero singular value");
+  }
+  Eigen::Index rank = 0;
+  while (rank < singular_values.size() && singular_values(rank) > kRankTolerance * singular_values(0)) {
+    ++rank;
+  }
+  instance->singular_values = singular_values.head(rank);
+  // The data matrix of theory is X = features' (d_x x n) = U S V': its U is the features' V.
+  instance->left = svd.matrixV().leftCols(rank);
+  instance->right = svd.matrixU().leftCols(rank);
+  const Matrix reachable = instance->right * (instance->right.transpose() * instance->targets);
+  instance->loss_floor = 0.5 * (instance->targets - reachable).squaredNorm();
+  instance->orthogonal_start =
+      spec.initial_weights != nullptr
+          ? AreOrthogonal(*spec.initial_weights, static_cast<double>(spec.width))
+          : spec.initialization == DeepLinearInitialization::kOrthogonal;
+  return instance;
+}
+
+Matrix InitialDeepLinearResidual(const DeepLinearNetworkInstance& instance) {
+  Matrix product = instance.left * instance.singular_values.asDiagonal();
+  for (const Matrix& layer : InitialDeepLinearWeights(instance)) {
+    product = (layer * product).eval();
+  }
+  return OutputScale(instance) * product - instance.targets.transpose() * instance.right;
+}
+
+std::unique_ptr<Problem> MakeDeepLinearNetworkProblem(std::shared_ptr<const DeepLinearNetworkInstance> instance) {
+  return std::make_unique<DeepLinearNetwork>(std::move(instance));
+}
+
+}  // namespace polyak::engine

@@ -1,0 +1,162 @@
+// The random start of a deep linear network. An orthogonal start is drawn so that the position of the forward span (the
+// image of U) against the backward span (of W_L) comes first, at a cost that does not depend on m: a plan that works in
+// those spans alone starts from the same network.
+
+#include <Eigen/Eigenvalues>
+#include <Eigen/QR>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+
+#include "server/engine/problems/deep_linear_network.h"
+#include "server/engine/random/normal.h"
+
+namespace polyak::engine {
+namespace {
+
+// Streams of kDeepLinearPosition, by index.
+constexpr uint32_t kForwardPart = 0;     // Z
+constexpr uint32_t kWishartNormals = 1;  // below the diagonal of Bartlett's factor, or all of a singular one
+constexpr uint32_t kChiSquares = 2;      // this + i: the diagonal
+
+// Column-major: entry (i, j) at position i + j rows.
+Matrix NormalMatrix(const RandomStream& stream, Eigen::Index rows, Eigen::Index cols) {
+  Matrix matrix(rows, cols);
+  stream.FillNormal(0, std::span<double>(matrix.data(), static_cast<size_t>(matrix.size())));
+  return matrix;
+}
+
+// Uniform (Haar) orthonormal columns from a normal matrix with at least as many rows as columns.
+Matrix OrthonormalColumns(const Matrix& normal) {
+  const Eigen::HouseholderQR<Matrix> qr(normal);
+  Matrix factor = qr.householderQ() * Matrix::Identity(normal.rows(), normal.cols());
+  for (Eigen::Index j = 0; j < factor.cols(); ++j) {
+    if (qr.matrixQR()(j, j) < 0) {
+      factor.col(j) = -factor.col(j);
+    }
+  }
+  return factor;
+}
+
+// Chi-square with `degrees` > 0, as 2 Gamma(degrees / 2). Up to 64 degrees: a sum of squares. Above: Marsaglia and Tsang,
+// "A simple method for generating gamma variables", ACM TOMS 26 (2000), try k at positions 2k and 2k + 1.
+double ChiSquare(const RandomStream& stream, int64_t degrees) {
+  if (degrees <= 64) {
+    double sum = 0;
+    for (int64_t k = 0; k < degrees; ++k) {
+      const double x = stream.Normal(static_cast<uint64_t>(k));
+      sum += x * x;
+    }
+    return sum;
+  }
+  const double d = static_cast<double>(degrees) / 2 - 1.0 / 3;
+  const double c = 1 / std::sqrt(9 * d);
+  for (uint64_t k = 0;; ++k) {
+    const double x = stream.Normal(2 * k);
+    const double root = 1 + c * x;
+    if (root <= 0) {
+      continue;
+    }
+    const double v = root * root * root;
+    if (PortableLog(stream.Uniform(2 * k + 1)) < 0.5 * x * x + d - d * v + d * PortableLog(v)) {
+      return 2 * d * v;
+    }
+  }
+}
+
+// Wishart(degrees, size) with identity scale: Bartlett's factor, or a sum of outer products when it is singular.
+Matrix Wishart(Seed seed, int64_t degrees, Eigen::Index size) {
+  const RandomStream normals(seed, DrawPurpose::kDeepLinearPosition, kWishartNormals);
+  if (degrees < size) {
+    const Matrix part = NormalMatrix(normals, degrees, size);
+    return part.transpose() * part;
+  }
+  Matrix factor = Matrix::Zero(size, size);
+  uint64_t position = 0;
+  for (Eigen::Index i = 0; i < size; ++i) {
+    const RandomStream chi_squares(seed, DrawPurpose::kDeepLinearPosition, kChiSquares + static_cast<uint32_t>(i));
+    factor(i, i) = std::sqrt(ChiSquare(chi_squares, degrees - i));
+    for (Eigen::Index j = 0; j < i; ++j) {
+      factor(i, j) = normals.Normal(position++);
+    }
+  }
+  return factor * factor.transpose();
+}
+
+// M (r x d_y): the upper left block of a Haar orthogonal m x m matrix.
+Matrix RelativePosition(const DeepLinearNetworkInstance& instance) {
+  const Eigen::Index rank = instance.singular_values.size();
+  const Eigen::Index outputs = instance.output_dimension();
+  const Matrix z = NormalMatrix(RandomStream(instance.seed, DrawPurpose::kDeepLinearPosition, kForwardPart), rank, outputs);
+  const Matrix total = z.transpose() * z + Wishart(instance.seed, instance.width - rank, outputs);
+  const Eigen::SelfAdjointEigenSolver<Matrix> solver(total);
+  return z * solver.operatorInverseSqrt();
+}
+
+// T (k x d_y) with T'T = I - M'M, k = min(d_y, m - r) rows: the symmetric root, or its top part when m is small.
+Matrix ComplementRoot(const Matrix& position, Eigen::Index rows) {
+  const Eigen::Index outputs = position.cols();
+  const Matrix rest = Matrix::Identity(outputs, outputs) - position.transpose() * position;
+  const Eigen::SelfAdjointEigenSolver<Matrix> solver(rest);
+  const Vector roots = solver.eigenvalues().cwiseMax(0).cwiseSqrt();
+  if (rows == outputs) {
+    return solver.eigenvectors() * roots.asDiagonal() * solver.eigenvectors().transpose();
+  }
+  return roots.tail(rows).asDiagonal() * solver.eigenvectors().rightCols(rows).transpose();
+}
+
+// W_L from Q (m x r), the orthonormal forward image at layer L - 1.
+Matrix LastLayer(const DeepLinearNetworkInstance& instance, const Matrix& forward_basis) {
+  const Matrix position = RelativePosition(instance);
+  Matrix transposed = forward_basis * position;
+  const Eigen::Index rest = std::min<Eigen::Index>(instance.output_dimension(), instance.width - forward_basis.cols());
+  if (rest > 0) {
+    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights, static_cast<uint32_t>(instance.depth));
+    Matrix normal = NormalMatrix(stream, instance.width, rest);
+    // Twice is enough: the projection of the first leaves rounding, which the second removes.
+    for (int pass = 0; pass < 2; ++pass) {
+      normal -= forward_basis * (forward_basis.transpose() * normal).eval();
+    }
+    transposed += OrthonormalColumns(normal) * ComplementRoot(position, rest);
+  }
+  return std::sqrt(static_cast<double>(instance.width)) * transposed.transpose();
+}
+
+std::vector<Matrix> OrthogonalStart(const DeepLinearNetworkInstance& instance) {
+  const double root_width = std::sqrt(static_cast<double>(instance.width));
+  std::vector<Matrix> weights;
+  Matrix forward_basis = instance.left;
+  for (int l = 1; l < instance.depth; ++l) {
+    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights, static_cast<uint32_t>(l));
+    const Matrix basis = OrthonormalColumns(
+        NormalMatrix(stream, instance.width, l == 1 ? instance.input_dimension() : instance.width));
+    forward_basis = (basis * forward_basis).eval();
+    weights.push_back(root_width * basis);
+  }
+  weights.push_back(LastLayer(instance, forward_basis));
+  return weights;
+}
+
+std::vector<Matrix> GaussianStart(const DeepLinearNetworkInstance& instance) {
+  std::vector<Matrix> weights;
+  for (int l = 1; l <= instance.depth; ++l) {
+    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights, static_cast<uint32_t>(l));
+    weights.push_back(NormalMatrix(stream, l == instance.depth ? instance.output_dimension() : instance.width,
+                                   l == 1 ? instance.input_dimension() : instance.width));
+  }
+  return weights;
+}
+
+}  // namespace
+
+std::vector<Matrix> InitialDeepLinearWeights(const DeepLinearNetworkInstance& instance) {
+  if (instance.initial_weights != nullptr) {
+    return *instance.initial_weights;
+  }
+  return instance.initialization == DeepLinearInitialization::kOrthogonal ? OrthogonalStart(instance)
+                                                                          : GaussianStart(instance);
+}
+
+}  // namespace polyak::engine

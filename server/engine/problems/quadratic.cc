@@ -1,0 +1,253 @@
+#include "server/engine/problems/quadratic.h"
+
+#include <Eigen/Cholesky>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/check.h"
+#include "server/base/status_macros.h"
+
+namespace polyak::engine {
+namespace {
+
+class DiagonalQuadratic : public Problem {
+ public:
+  explicit DiagonalQuadratic(std::shared_ptr<const QuadraticInstance> instance) : instance_(std::move(instance)) {}
+
+  int64_t dimension() const override { return instance_->dimension(); }
+  const Vector& initial_point() const override { return instance_->initial_point; }
+  double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
+
+  Observation Evaluate(const Vector& w, Vector* gradient) override {
+    const Vector& hessian = std::get<Vector>(instance_->hessian);
+    const Vector& minimiser = instance_->minimiser;
+    const Vector& linear_term = instance_->linear_term;
+    const Eigen::Index dimension = w.size();
+    double twice_loss = 0;
+    double squared_norm = 0;
+    for (Eigen::Index i = 0; i < dimension; ++i) {
+      const double residual = w(i) - minimiser(i);
+      squared_norm += residual * residual;
+      twice_loss += hessian(i) * residual * residual;
+    }
+    if (gradient != nullptr) {
+      gradient->array() = hessian.array() * w.array() - linear_term.array();
+    }
+    return {0.5 * twice_loss, std::sqrt(squared_norm)};
+  }
+
+ private:
+  const std::shared_ptr<const QuadraticInstance> instance_;
+};
+
+class MatrixQuadratic : public Problem {
+ public:
+  explicit MatrixQuadratic(std::shared_ptr<const QuadraticInstance> instance)
+      : instance_(std::move(instance)), product_(instance_->dimension()) {}
+
+  int64_t dimension() const override { return instance_->dimension(); }
+  const Vector& initial_point() const override { return instance_->initial_point; }
+  double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
+
+  Observation Evaluate(const Vector& w, Vector* gradient) override {
+    const Matrix& hessian = std::get<Matrix>(instance_->hessian);
+    // The full matrix, both triangles read: H is exactly symmetric, and a plain product is the fastest Eigen has.
+    product_.noalias() = hessian * w;
+    product_ -= instance_->linear_term;
+    const Vector& minimiser = instance_->minimiser;
+    double twice_loss = 0;
+    double squared_norm = 0;
+    // f(w) - f* = 1/2 (w - w*)'(H w - b): the product is there already, and its rounding, eps |H| |w| |w - w*|, is far
+    // below that of a difference of two values of f.
+    for (Eigen::Index i = 0; i < w.size(); ++i) {
+      const double residual = w(i) - minimiser(i);
+      squared_norm += residual * residual;
+      twice_loss += residual * product_(i);
+    }
+    if (gradient != nullptr) {
+      *gradient = product_;
+    }
+    // At the rounding floor the sum of products may fall below 0, which no loss does.
+    return {std::isnan(twice_loss) ? twice_loss : std::max(0.5 * twice_loss, 0.0), std::sqrt(squared_norm)};
+  }
+
+ private:
+  const std::shared_ptr<const QuadraticInstance> instance_;
+  Vector product_;
+};
+
+// H w - b with each sum in extended precision: what iterative refinement needs.
+Vector ExtendedResidual(const Matrix& hessian, const Vector& w, const Vector& linear_term) {
+  Vector residual(w.size());
+  for (Eigen::Index i = 0; i < w.size(); ++i) {
+    long double sum = -static_cast<long double>(linear_term(i));
+    for (Eigen::Index j = 0; j < w.size(); ++j) {
+      sum += static_cast<long double>(hessian(j, i)) * static_cast<long double>(w(j));
+    }
+    residual(i) = static_cast<double>(sum);
+  }
+  return residual;
+}
+
+// w* = H^{-1} b, refined until its error is rounding alone.
+Vector SolveRefined(const Matrix& hessian, const Vector& linear_term) {
+  const Eigen::LDLT<Matrix> factor(hessian);
+  Vector w = factor.solve(linear_term);
+  for (int step = 0; step < 3; ++step) {
+    w -= factor.solve(ExtendedResidual(hessian, w, linear_term));
+  }
+  return w;
+}
+
+absl::Status OutOfRange(double share) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("the linear term has a component outside the range of the singular Hessian (", share,
+                   " of its norm), so the function is unbounded below; accepted: a linear term in the range, to 1e-9"));
+}
+
+// Share of |b| outside the range of H that rounding may leave.
+constexpr double kRangeTolerance = 1e-9;
+
+// The minimiser nearest to w_0 of a singular H: w_0 with its components in the range replaced.
+absl::StatusOr<Vector> SolveSingular(const SymmetricSpectrum& spectrum, const Vector& linear_term,
+                                     const Vector& initial_point) {
+  if (!spectrum.eigenvectors.has_value()) {
+    return absl::InvalidArgumentError(absl::StrCat("a singular Hessian of dimension ", linear_term.size(),
+                                                   " is given; accepted: up to ", kFullSpectrumDimensionMax,
+                                                   " when it is singular"));
+  }
+  const Matrix& q = *spectrum.eigenvectors;
+  const Vector b = q.transpose() * linear_term;
+  Vector w = q.transpose() * initial_point;
+  double outside = 0;
+  for (Eigen::Index i = 0; i < b.size(); ++i) {
+    if (IsSingular(spectrum.eigenvalues(i), spectrum.largest())) {
+      outside = std::hypot(outside, b(i));
+    } else {
+      w(i) = b(i) / spectrum.eigenvalues(i);
+    }
+  }
+  if (outside > kRangeTolerance * linear_term.norm()) {
+    return OutOfRange(outside / linear_term.norm());
+  }
+  return Vector(q * w);
+}
+
+absl::Status CheckDefinite(const SymmetricSpectrum& spectrum) {
+  if (IsIndefinite(spectrum.smallest(), spectrum.largest()) || spectrum.largest() <= 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the smallest eigenvalue of the Hessian is ", spectrum.smallest(), ", the largest ",
+                     spectrum.largest(),
+                     "; accepted: a positive largest one and a smallest one not below -1e-13 of it"));
+  }
+  return absl::OkStatus();
+}
+
+Vector SortedCopy(const Vector& values) {
+  Vector sorted = values;
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
+}
+
+absl::Status SolveDiagonal(QuadraticInstance& instance) {
+  const Vector& hessian = std::get<Vector>(instance.hessian);
+  instance.spectrum.eigenvalues = SortedCopy(hessian);
+  POLYAK_RETURN_IF_ERROR(CheckDefinite(instance.spectrum));
+  instance.minimiser.resize(hessian.size());
+  double outside = 0;
+  for (Eigen::Index i = 0; i < hessian.size(); ++i) {
+    if (IsSingular(hessian(i), instance.spectrum.largest())) {
+      outside = std::hypot(outside, instance.linear_term(i));
+      instance.minimiser(i) = instance.initial_point(i);
+    } else {
+      instance.minimiser(i) = instance.linear_term(i) / hessian(i);
+    }
+  }
+  if (outside > kRangeTolerance * instance.linear_term.norm()) {
+    return OutOfRange(outside / instance.linear_term.norm());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SolveMatrix(QuadraticInstance& instance) {
+  const Matrix& hessian = std::get<Matrix>(instance.hessian);
+  POLYAK_ASSIGN_OR_RETURN(instance.spectrum, ComputeSymmetricSpectrum(hessian));
+  POLYAK_RETURN_IF_ERROR(CheckDefinite(instance.spectrum));
+  if (IsSingular(instance.spectrum.smallest(), instance.spectrum.largest())) {
+    POLYAK_ASSIGN_OR_RETURN(
+        instance.minimiser, SolveSingular(instance.spectrum, instance.linear_term, instance.initial_point));
+  } else if (instance.linear_term.isZero(0)) {
+    instance.minimiser = Vector::Zero(instance.dimension());
+  } else {
+    instance.minimiser = SolveRefined(hessian, instance.linear_term);
+  }
+  return absl::OkStatus();
+}
+
+// H = A'A/n + ridge I, b = A'y/n.
+absl::Status FillLeastSquares(const LeastSquaresSpec& spec, Seed seed, QuadraticInstance& instance) {
+  POLYAK_ASSIGN_OR_RETURN(const Dataset data, MakeDataset(spec.dataset, seed));
+  const auto examples = static_cast<double>(data.features.rows());
+  const Eigen::Index dimension = data.features.cols();
+  Matrix hessian = Matrix::Zero(dimension, dimension);
+  hessian.selfadjointView<Eigen::Lower>().rankUpdate(data.features.transpose(), 1 / examples);
+  hessian.triangularView<Eigen::StrictlyUpper>() = hessian.transpose();
+  hessian.diagonal().array() += spec.ridge;
+  instance.hessian = std::move(hessian);
+  instance.linear_term = data.features.transpose() * data.targets.col(0) / examples;
+  return absl::OkStatus();
+}
+
+Vector NormalPoint(Seed seed, Eigen::Index dimension) {
+  Vector point(dimension);
+  RandomStream(seed, DrawPurpose::kInitialPoint)
+      .FillNormal(0, std::span<double>(point.data(), static_cast<size_t>(dimension)));
+  return point;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(const QuadraticSpec& spec, Seed seed) {
+  auto instance = std::make_shared<QuadraticInstance>();
+  Eigen::Index dimension = 0;
+  if (const auto* matrix = std::get_if<std::shared_ptr<const Matrix>>(&spec.hessian)) {
+    instance->hessian = **matrix;
+    dimension = (*matrix)->rows();
+  } else if (const auto* eigenvalues = std::get_if<std::shared_ptr<const Vector>>(&spec.hessian)) {
+    instance->hessian = **eigenvalues;
+    dimension = (*eigenvalues)->size();
+  } else if (const auto* generated = std::get_if<GeneratedSpectrumSpec>(&spec.hessian)) {
+    instance->hessian = GenerateSpectrum(*generated);
+    dimension = generated->dimension;
+  } else {
+    POLYAK_RETURN_IF_ERROR(FillLeastSquares(std::get<LeastSquaresSpec>(spec.hessian), seed, *instance));
+    dimension = instance->linear_term.size();
+  }
+  if (spec.linear_term != nullptr) {
+    instance->linear_term = *spec.linear_term;
+  } else if (instance->linear_term.size() == 0) {
+    instance->linear_term = Vector::Zero(dimension);
+  }
+  instance->initial_point = spec.initial_point != nullptr ? *spec.initial_point : NormalPoint(seed, dimension);
+  if (instance->is_diagonal()) {
+    POLYAK_RETURN_IF_ERROR(SolveDiagonal(*instance));
+  } else {
+    POLYAK_RETURN_IF_ERROR(SolveMatrix(*instance));
+  }
+  return instance;
+}
+
+std::unique_ptr<Problem> MakeQuadraticProblem(std::shared_ptr<const QuadraticInstance> instance) {
+  if (instance->is_diagonal()) {
+    return std::make_unique<DiagonalQuadratic>(std::move(instance));
+  }
+  return std::make_unique<MatrixQuadratic>(std::move(instance));
+}
+
+}  // namespace polyak::engine

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "server/engine/data/dataset.h"
+#include "server/engine/linalg/symmetric_spectrum.h"
+#include "server/engine/linalg/types.h"
+#include "server/engine/problems/problem.h"
+#include "server/engine/random/random_stream.h"
+
+namespace polyak::engine {
+
+enum class SpectrumShape { kUniform, kLogUniform, kTwoClusters, kChebyshev };
+
+struct GeneratedSpectrumSpec {
+  int64_t dimension = 0;
+  double condition_number = 1;
+  double smoothness = 1;  // largest eigenvalue
+  SpectrumShape shape = SpectrumShape::kLogUniform;
+};
+
+struct LeastSquaresSpec {  // 1/(2n) |Aw - y|^2 + ridge/2 |w|^2: H = A'A/n + ridge I, b = A'y/n
+  DatasetSpec dataset;
+  double ridge = 0;
+};
+
+// f(w) = 1/2 w'Hw - b'w. A full symmetric H, a diagonal one by its entries or by formula, or least squares.
+struct QuadraticSpec {
+  std::variant<std::shared_ptr<const Matrix>, std::shared_ptr<const Vector>, GeneratedSpectrumSpec, LeastSquaresSpec> hessian;
+  std::shared_ptr<const Vector> linear_term;    // b (d); null: 0. Not allowed with least squares
+  std::shared_ptr<const Vector> initial_point;  // w_0 (d); null: seeded standard normal
+};
+
+// A quadratic with everything computed that a run or its theory needs. Immutable, shared between runs.
+struct QuadraticInstance {
+  std::variant<Matrix, Vector> hessian;  // full, or the diagonal (d)
+  Vector linear_term;                    // b (d)
+  Vector initial_point;                  // w_0 (d)
+  SymmetricSpectrum spectrum;            // of H; for a diagonal H: the sorted diagonal, without eigenvectors
+  Vector minimiser;                      // w* (d): the one nearest to w_0 if H is singular
+  int64_t dimension() const { return linear_term.size(); }
+  bool is_diagonal() const { return std::holds_alternative<Vector>(hessian); }
+};
+
+// Eigenvalues of a generated spectrum, ascending (d). docs/theory.md, "spectrum shapes".
+Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec);
+
+// Errors: InvalidArgument if H is indefinite, or singular with b outside its range (unbounded below); texts give the
+// eigenvalue and what is accepted.  Cost: O(d^3) for a full matrix, O(d log d) for a diagonal one.
+absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(const QuadraticSpec& spec, Seed seed);
+
+// The literal problem: gradient H w - b, loss 1/2 (w - w*)' (H w - b), residual w - w*.
+// Cost of Evaluate: 2 d^2 flops, or O(d) for a diagonal H.
+std::unique_ptr<Problem> MakeQuadraticProblem(std::shared_ptr<const QuadraticInstance> instance);
+
+}  // namespace polyak::engine

@@ -1,0 +1,140 @@
+#include "server/engine/problems/registry.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "server/base/status_macros.h"
+
+namespace polyak::engine {
+namespace {
+
+constexpr double kDoubleBytes = sizeof(double);
+
+struct DataShape {
+  double examples = 0;
+  double inputs = 0;
+  double outputs = 0;
+};
+
+DataShape ShapeOf(const DatasetSpec& spec) {
+  DataShape shape;
+  if (const auto* data = std::get_if<std::shared_ptr<const Dataset>>(&spec.source)) {
+    shape = {static_cast<double>((*data)->features.rows()), static_cast<double>((*data)->features.cols()),
+             static_cast<double>((*data)->targets.cols())};
+  } else {
+    const auto& synthetic = std::get<SyntheticDataSpec>(spec.source);
+    shape = {static_cast<double>(synthetic.examples), static_cast<double>(synthetic.input_dimension),
+             static_cast<double>(synthetic.output_dimension)};
+  }
+  if (spec.first_examples > 0) {
+    shape.examples = std::min(shape.examples, static_cast<double>(spec.first_examples));
+  }
+  return shape;
+}
+
+ProblemCost Cost(const QuadraticSpec& spec) {
+  double dimension = 0;
+  double data_values = 0;
+  double data_operations = 0;
+  bool diagonal = false;
+  if (const auto* matrix = std::get_if<std::shared_ptr<const Matrix>>(&spec.hessian)) {
+    dimension = static_cast<double>((*matrix)->rows());
+  } else if (const auto* eigenvalues = std::get_if<std::shared_ptr<const Vector>>(&spec.hessian)) {
+    dimension = static_cast<double>((*eigenvalues)->size());
+    diagonal = true;
+  } else if (const auto* generated = std::get_if<GeneratedSpectrumSpec>(&spec.hessian)) {
+    dimension = static_cast<double>(generated->dimension);
+    diagonal = true;
+  } else {
+    const DataShape shape = ShapeOf(std::get<LeastSquaresSpec>(spec.hessian).dataset);
+    dimension = shape.inputs;
+    data_values = 2 * shape.examples * (shape.inputs + shape.outputs);
+    data_operations = shape.examples * shape.inputs * shape.inputs;
+  }
+  ProblemCost cost;
+  cost.parameters = dimension;
+  if (diagonal) {
+    cost.setup_operations = 10 * dimension;
+    cost.operations_per_iteration = 8 * dimension;
+    cost.bytes = kDoubleBytes * 7 * dimension;
+  } else {
+    const bool vectors = dimension <= static_cast<double>(kFullSpectrumDimensionMax);
+    cost.setup_operations = data_operations + (vectors ? 9.0 : 2.0) * std::pow(dimension, 3);
+    cost.operations_per_iteration = 2 * dimension * dimension;
+    cost.bytes = kDoubleBytes * (data_values + (vectors ? 5.0 : 3.0) * dimension * dimension + 7 * dimension);
+  }
+  return cost;
+}
+
+ProblemCost Cost(const ReluNetworkSpec& spec) {
+  const DataShape shape = ShapeOf(spec.dataset);
+  const auto width = static_cast<double>(spec.width);
+  ProblemCost cost;
+  cost.parameters = width * shape.inputs;
+  cost.operations_per_iteration = 4 * width * shape.examples * shape.inputs;
+  cost.setup_operations = 2 * cost.operations_per_iteration + 20 * cost.parameters + 10 * std::pow(shape.examples, 3);
+  // w_0, gradient and a drawn block; Z; two masks of a byte.
+  cost.bytes = kDoubleBytes * (3 * cost.parameters + width * shape.examples + 2 * width) +
+               2 * width * shape.examples +
+               kDoubleBytes * (4 * shape.examples * shape.examples + 2 * shape.examples * shape.inputs);
+  return cost;
+}
+
+ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
+  const DataShape shape = ShapeOf(spec.dataset);
+  const auto width = static_cast<double>(spec.width);
+  const double hidden_layers = spec.depth - 2;
+  const double rank = std::min(shape.examples, shape.inputs);
+  ProblemCost cost;
+  cost.parameters = hidden_layers * width * width + width * (shape.inputs + shape.outputs);
+  cost.operations_per_iteration = 6 * rank * cost.parameters;
+  cost.setup_operations = 4 * hidden_layers * std::pow(width, 3) + 20 * cost.parameters +
+                          10 * shape.examples * shape.inputs * rank;
+  cost.bytes = kDoubleBytes * (4 * cost.parameters + 2 * width * width + 2 * spec.depth * width * rank +
+                               4 * shape.examples * (shape.inputs + shape.outputs));
+  return cost;
+}
+
+template <typename Instance>
+absl::StatusOr<ProblemInstance> Wrap(absl::StatusOr<std::shared_ptr<const Instance>> instance) {
+  if (!instance.ok()) {
+    return std::move(instance).status();
+  }
+  return ProblemInstance(*std::move(instance));
+}
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+}  // namespace
+
+absl::StatusOr<ProblemInstance> Instantiate(const ProblemSpec& spec, Seed seed) {
+  return std::visit(
+      Overloaded{[&](const QuadraticSpec& quadratic) { return Wrap(MakeQuadraticInstance(quadratic, seed)); },
+                 [&](const ReluNetworkSpec& network) { return Wrap(MakeReluNetworkInstance(network, seed)); },
+                 [&](const DeepLinearNetworkSpec& network) {
+                   return Wrap(MakeDeepLinearNetworkInstance(network, seed));
+                 }},
+      spec);
+}
+
+std::unique_ptr<Problem> MakeProblem(const ProblemInstance& instance) {
+  return std::visit(
+      Overloaded{[](const std::shared_ptr<const QuadraticInstance>& quadratic) { return MakeQuadraticProblem(quadratic); },
+                 [](const std::shared_ptr<const ReluNetworkInstance>& network) { return MakeReluNetworkProblem(network); },
+                 [](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
+                   return MakeDeepLinearNetworkProblem(network);
+                 }},
+      instance);
+}
+
+ProblemCost EstimateCost(const ProblemSpec& spec) {
+  return std::visit([](const auto& problem) { return Cost(problem); }, spec);
+}
+
+}  // namespace polyak::engine

@@ -1,0 +1,78 @@
+#include "server/engine/theory/certificate.h"
+
+#include <cmath>
+#include <utility>
+
+namespace polyak::engine {
+namespace {
+
+constexpr int64_t kPowerInterval = 1024;
+
+}  // namespace
+
+CertificateChecker::CertificateChecker(const BoundSpec& bound, std::vector<Assumption> assumptions, double floor)
+    : bound_(bound), assumptions_(std::move(assumptions)), floor_(floor) {}
+
+void CertificateChecker::Add(int64_t iteration, double residual_norm, double stacked_norm) {
+  if (closed_ || !bound_.exists()) {
+    return;
+  }
+  const double measured = bound_.on_stacked_norm ? stacked_norm : residual_norm;
+  if (iteration == 0) {
+    reference_ = measured;
+    current_ = bound_.constant * reference_ * bound_.rate;
+    closed_ = !(reference_ > 0);  // a run that starts at its end has nothing to show
+    return;
+  }
+  const double bound = current_;
+  current_ = (iteration + 1) % kPowerInterval == 0
+                 ? bound_.constant * reference_ * std::pow(bound_.rate, static_cast<double>(iteration + 1))
+                 : bound * bound_.rate;
+  if (!(bound > floor_)) {
+    closed_ = true;
+    return;
+  }
+  ++checked_;
+  last_slack_ = bound / measured;
+  // Written so that NaN counts as a violation.
+  if (!(measured <= bound * bound_.slack_factor) && first_violation_ < 0) {
+    first_violation_ = iteration;
+  }
+  if (!(last_slack_ >= least_slack_)) {
+    least_slack_ = last_slack_;
+    least_slack_iteration_ = iteration;
+  }
+}
+
+Certificate CertificateChecker::certificate() const {
+  Certificate certificate;
+  certificate.assumptions = assumptions_;
+  certificate.iterations_checked = checked_;
+  if (checked_ > 0) {
+    certificate.bound_held = first_violation_ < 0;
+    certificate.least_slack = least_slack_;
+    certificate.least_slack_iteration = least_slack_iteration_;
+    certificate.last_slack = last_slack_;
+    if (first_violation_ >= 0) {
+      certificate.first_violation = first_violation_;
+    }
+  }
+  bool applicable = bound_.exists() && checked_ > 0;
+  for (const Assumption& assumption : assumptions_) {
+    applicable = applicable && assumption.status != Assumption::Status::kUnmet;
+  }
+  if (applicable) {
+    certificate.verdict = certificate.bound_held ? Verdict::kPass : Verdict::kViolated;
+  }
+  return certificate;
+}
+
+double BoundAt(const BoundSpec& bound, double initial_residual_norm, int64_t iteration) {
+  if (!bound.exists()) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  const double reference = bound.on_stacked_norm ? std::sqrt(2.0) * initial_residual_norm : initial_residual_norm;
+  return bound.constant * std::pow(bound.rate, static_cast<double>(iteration)) * reference;
+}
+
+}  // namespace polyak::engine

@@ -1,0 +1,77 @@
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "server/engine/theory/problem_theory.h"
+
+namespace polyak::engine {
+namespace {
+
+// |W*|^2 of the least-norm solution: Y V S^{-1} U'.
+double SquaredSolutionNorm(const DeepLinearNetworkInstance& problem) {
+  const Matrix projected = problem.targets.transpose() * problem.right;
+  return (projected * problem.singular_values.cwiseInverse().asDiagonal()).squaredNorm();
+}
+
+// kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / delta)), with constant 1 and delta = 0.01: an order, not a number.
+double WidthOrder(const DeepLinearNetworkInstance& problem, double kappa) {
+  const double largest = problem.singular_values(0);
+  const auto rank = static_cast<double>(problem.singular_values.size());
+  return std::pow(kappa, 5) / (largest * largest) *
+         (static_cast<double>(problem.output_dimension()) * (1 + SquaredSolutionNorm(problem)) +
+          std::log(rank / 0.01));
+}
+
+}  // namespace
+
+absl::StatusOr<ProblemSpectra> AnalyzeDeepLinearNetwork(const DeepLinearNetworkInstance& problem, Tuning /*tuning*/) {
+  // H_0 = (L / d_y) X'X (x) I: L s_i^2 / d_y for the non-zero singular values.
+  const double factor = static_cast<double>(problem.depth) / static_cast<double>(problem.output_dimension());
+  const double largest = problem.singular_values(0);
+  const double smallest = problem.singular_values(problem.singular_values.size() - 1);
+  ProblemSpectra spectra;
+  spectra.smallest_eigenvalue = factor * smallest * smallest;
+  spectra.largest_eigenvalue = factor * largest * largest;
+  spectra.tuning = {spectra.smallest_eigenvalue, spectra.largest_eigenvalue};  // (T5)
+  spectra.loss_floor = problem.loss_floor;
+  return spectra;
+}
+
+BoundChoice ChooseDeepLinearNetworkBound(const DeepLinearNetworkInstance& problem, const ProblemSpectra& spectra,
+                                         const ChosenParameters& parameters) {
+  BoundChoice choice;
+  const double none = std::nan("");
+  choice.assumptions.push_back(CheckedAssumption("orthogonal_start", none, none, problem.orthogonal_start,
+                                                 "The weights start as scaled orthogonal matrices."));
+  const double kappa = spectra.tuning.condition_number();
+  const double required = WidthOrder(problem, kappa);
+  const auto width = static_cast<double>(problem.width);
+  choice.assumptions.push_back(CheckedAssumption(
+      "width_of_theorem_order", required, width, width >= required,
+      "The width is at least kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / 0.01)), the theorem's order with constant 1; "
+      "hidden constants make it an order, not a threshold."));
+  if (width < required) {
+    choice.warnings.push_back(absl::StrCat("the width ", problem.width, " is below the theorem's order of about ", required,
+                                           ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
+  }
+  if (std::holds_alternative<NesterovMomentumSpec>(parameters.optimizer)) {
+    choice.assumptions.push_back(MethodNotCovered(parameters.method));
+    return choice;
+  }
+  choice.assumptions.push_back(TheoremParametersAssumption(parameters));
+  if (!parameters.theorem_parameters || !problem.orthogonal_start) {
+    return choice;
+  }
+  if (std::holds_alternative<PolyakMomentumSpec>(parameters.optimizer)) {
+    choice.bound.constant = 8 * std::sqrt(kappa);  // (T9)
+    choice.bound.rate = 1 - 1 / (4 * std::sqrt(kappa));
+    choice.bound.theorem = "T9";
+  } else {
+    choice.bound.constant = 1;  // (T11)
+    choice.bound.rate = std::sqrt(1 - parameters.method.step_size * spectra.tuning.smallest / 2);
+    choice.bound.on_stacked_norm = false;
+    choice.bound.theorem = "T11";
+  }
+  return choice;
+}
+
+}  // namespace polyak::engine

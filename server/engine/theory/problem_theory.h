@@ -1,0 +1,60 @@
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/engine/theory/theory.h"
+#include "server/engine/theory/tuning.h"
+
+namespace polyak::engine {
+
+// What theory knows of a problem before the parameters are chosen.
+struct ProblemSpectra {
+  double smallest_eigenvalue = 0;  // of H, without margins
+  double largest_eigenvalue = 0;
+  TuningSpectrum tuning;           // with the theorem's margins where it has them
+  double loss_floor = 0;
+  bool singular = false;
+};
+
+// What is known once they are.
+struct ChosenParameters {
+  OptimizerSpec asked;      // as in the spec
+  OptimizerSpec optimizer;  // every parameter set
+  LinearMethod method;
+  Tuning tuning = Tuning::kTheorem;
+  bool theorem_parameters = false;  // equal to what TUNING_THEOREM chooses, to 1e-12
+};
+
+// The bound that applies, the assumptions behind it, and what a user should be warned of.
+struct BoundChoice {
+  BoundSpec bound;
+  std::vector<Assumption> assumptions;
+  std::vector<std::string> warnings;
+};
+
+// One pair of functions a problem class.
+absl::StatusOr<ProblemSpectra> AnalyzeQuadratic(const QuadraticInstance& problem, Tuning tuning);
+BoundChoice ChooseQuadraticBound(const QuadraticInstance& problem, const ProblemSpectra& spectra,
+                                 const ChosenParameters& parameters);
+
+absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& problem, Tuning tuning);
+BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem, const ProblemSpectra& spectra,
+                                   const ChosenParameters& parameters);
+
+absl::StatusOr<ProblemSpectra> AnalyzeDeepLinearNetwork(const DeepLinearNetworkInstance& problem, Tuning tuning);
+BoundChoice ChooseDeepLinearNetworkBound(const DeepLinearNetworkInstance& problem, const ProblemSpectra& spectra,
+                                         const ChosenParameters& parameters);
+
+// The Gram matrix of the infinitely wide ReLU network (n x n): |x_i||x_j| cos (pi - arccos cos) / (2 pi).
+Matrix InfiniteWidthGram(const Matrix& features);
+
+// h(beta, z) = -(beta - (1 - sqrt z)^2)(beta - (1 + sqrt z)^2) of (T6).
+double ComplexRegimeMargin(double momentum, double z);
+
+// Builders shared by the classes.
+Assumption CheckedAssumption(std::string name, double required, double actual, bool met, std::string text);
+Assumption MethodNotCovered(const LinearMethod& method);
+Assumption TheoremParametersAssumption(const ChosenParameters& parameters);
+
+}  // namespace polyak::engine

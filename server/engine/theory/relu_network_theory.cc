@@ -1,0 +1,113 @@
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
+#include "server/engine/theory/problem_theory.h"
+
+namespace polyak::engine {
+namespace {
+
+// Unit norm to what scaling leaves.
+constexpr double kUnitNormTolerance = 1e-12;
+
+double LargestDeviationFromUnitNorm(const Matrix& features) {
+  return (features.rowwise().norm().array() - 1).abs().maxCoeff();
+}
+
+// lambda^-4 n^4 kappa_hat^4 log^3(n / delta), with constant 1 and delta = 0.01: an order, not a number.
+double WidthOrder(const ReluNetworkInstance& problem, const TuningSpectrum& spectrum) {
+  const auto examples = static_cast<double>(problem.examples());
+  return std::pow(examples / spectrum.smallest, 4) * std::pow(spectrum.condition_number(), 4) *
+         std::pow(std::log(examples / 0.01), 3);
+}
+
+std::vector<Assumption> NetworkAssumptions(const ReluNetworkInstance& problem, const ProblemSpectra& spectra) {
+  std::vector<Assumption> assumptions;
+  const double deviation = LargestDeviationFromUnitNorm(problem.features);
+  assumptions.push_back(CheckedAssumption("unit_norm_examples", kUnitNormTolerance, deviation,
+                                          deviation <= kUnitNormTolerance,
+                                          "Every example has Euclidean norm 1, to 1e-12."));
+  assumptions.push_back(
+      CheckedAssumption("gram_matrix_positive_definite", kSingularRelative,
+                        spectra.smallest_eigenvalue / spectra.largest_eigenvalue, !spectra.singular,
+                        "No two examples are parallel, so the infinite-width Gram matrix is positive definite."));
+  const double none = std::nan("");
+  assumptions.push_back(CheckedAssumption("gaussian_start", none, none, problem.initial_hidden_weights == nullptr,
+                                          "The hidden weights start as independent standard normals."));
+  if (!spectra.singular) {
+    const double required = WidthOrder(problem, spectra.tuning);
+    const auto width = static_cast<double>(problem.width);
+    assumptions.push_back(CheckedAssumption(
+        "width_of_theorem_order", required, width, width >= required,
+        "The width is at least lambda^-4 n^4 kappa_hat^4 log^3(n / 0.01), the theorem's order with constant 1; hidden "
+        "constants make it an order, not a threshold."));
+  }
+  return assumptions;
+}
+
+}  // namespace
+
+Matrix InfiniteWidthGram(const Matrix& features) {
+  const Matrix inner = features * features.transpose();
+  Matrix gram(inner.rows(), inner.cols());
+  for (Eigen::Index j = 0; j < inner.cols(); ++j) {
+    for (Eigen::Index i = 0; i < inner.rows(); ++i) {
+      const double cosine = i == j ? 1.0 : std::clamp(inner(i, j) / std::sqrt(inner(i, i) * inner(j, j)), -1.0, 1.0);
+      gram(i, j) = inner(i, j) * (std::numbers::pi - std::acos(cosine)) / (2 * std::numbers::pi);
+    }
+  }
+  return gram;
+}
+
+absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& problem, Tuning tuning) {
+  const Matrix gram = tuning == Tuning::kTheorem ? InfiniteWidthGram(problem.features)
+                                                 : LinearizeReluNetwork(problem).gram;
+  POLYAK_ASSIGN_OR_RETURN(const SymmetricSpectrum spectrum, ComputeSymmetricSpectrum(gram));
+  ProblemSpectra spectra;
+  spectra.smallest_eigenvalue = spectrum.smallest();
+  spectra.largest_eigenvalue = spectrum.largest();
+  spectra.singular = IsSingular(spectra.smallest_eigenvalue, spectra.largest_eigenvalue);
+  if (tuning == Tuning::kTheorem) {
+    spectra.tuning = {0.75 * spectra.smallest_eigenvalue,
+                      spectra.largest_eigenvalue + 0.25 * spectra.smallest_eigenvalue};  // (T4)
+  } else {
+    spectra.tuning = {spectra.smallest_eigenvalue, spectra.largest_eigenvalue};
+  }
+  return spectra;
+}
+
+BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem, const ProblemSpectra& spectra,
+                                   const ChosenParameters& parameters) {
+  BoundChoice choice;
+  choice.assumptions = NetworkAssumptions(problem, spectra);
+  if (std::holds_alternative<NesterovMomentumSpec>(parameters.optimizer)) {
+    choice.assumptions.push_back(MethodNotCovered(parameters.method));
+    return choice;
+  }
+  choice.assumptions.push_back(TheoremParametersAssumption(parameters));
+  const Assumption& width = choice.assumptions[3];
+  if (width.name == "width_of_theorem_order" && width.status == Assumption::Status::kUnmet) {
+    choice.warnings.push_back(absl::StrCat("the width ", problem.width, " is below the theorem's order of about ",
+                                           width.required,
+                                           ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
+  }
+  if (spectra.singular || !parameters.theorem_parameters) {
+    return choice;
+  }
+  const double kappa = spectra.tuning.condition_number();
+  if (std::holds_alternative<PolyakMomentumSpec>(parameters.optimizer)) {
+    choice.bound.constant = 8 * std::sqrt(kappa);  // (T8)
+    choice.bound.rate = 1 - 1 / (4 * std::sqrt(kappa));
+    choice.bound.theorem = "T8";
+  } else {
+    choice.bound.constant = 1;  // (T11)
+    choice.bound.rate = std::sqrt(1 - parameters.method.step_size * spectra.tuning.smallest / 2);
+    choice.bound.on_stacked_norm = false;
+    choice.bound.theorem = "T11";
+  }
+  return choice;
+}
+
+}  // namespace polyak::engine

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "absl/status/statusor.h"
+#include "polyak/v1/training_service.pb.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
+#include "server/base/worker_pool.h"
+#include "server/jobs/job.h"
+#include "server/jobs/pulse.h"
+#include "server/spec/limits.h"
+#include "server/storage/job_store.h"
+
+namespace polyak::jobs {
+
+struct JobsOptions {
+  spec::Limits limits;
+  int workers = 1;
+  int64_t queue_capacity = 1000;
+};
+
+// The life of all jobs, and the only door to them. Safe from any thread; nothing here waits for a computation: work that
+// needs one is answered by a callback from another thread.
+class Jobs {
+ public:
+  using JobDone = std::function<void(absl::StatusOr<storage::JobSnapshot>)>;
+  using PreviewDone = std::function<void(absl::StatusOr<v1::PreviewTrainingJobResponse>)>;
+
+  // Borrows store and clock, which must outlive it.
+  Jobs(const JobsOptions& options, storage::JobStore& store, const base::Clock& clock);
+  ~Jobs();
+
+  // Parses, admits, prepares (on the admission thread) and queues a job.
+  // Errors: as documented at TrainingService.CreateTrainingJob.
+  void Create(const v1::CreateTrainingJobRequest& request, JobDone done);
+  void Preview(const v1::TrainingJobSpec& spec, PreviewDone done);
+
+  absl::StatusOr<storage::JobSnapshot> Get(const std::string& name) const;
+  absl::StatusOr<v1::ListTrainingJobsResponse> List(const v1::ListTrainingJobsRequest& request) const;
+  absl::StatusOr<storage::JobSnapshot> Cancel(const std::string& name);
+  absl::Status Delete(const std::string& name);
+
+  // The live job behind a name, for readers of its trace.
+  absl::StatusOr<std::shared_ptr<Job>> Find(const std::string& name) const;
+  // Runs a task on the threads for computations (the predicted curve's set-up).
+  void Compute(std::function<void()> task) { admission_.Submit(std::move(task)); }
+  Pulse& pulse() { return pulse_; }
+
+  // Stops admission, asks running jobs to stop and wakes every reader. Jobs keep their state: they are not cancelled.
+  void Drain();
+  bool draining() const { return draining_.load(std::memory_order_acquire); }
+  // Whether the workers still take jobs: what health is bound to.
+  bool healthy() const { return !draining(); }
+  const JobsOptions& options() const { return options_; }
+  bool survives_restart() const { return store_.survives_restart(); }
+
+ private:
+  struct Admission;  // one Create on its way through the admission thread
+
+  absl::Status ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations);
+  void ReleaseMemory(int64_t bytes);
+  absl::Status TakePlace();
+  void Admit(const std::shared_ptr<Admission>& admission);
+  void Enqueue(const std::shared_ptr<Admission>& admission, std::shared_ptr<const runner::PreparedJob> prepared);
+  void RunNext();
+  void RunJob(const std::shared_ptr<Job>& job);
+  void Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form);
+  void Change(const std::shared_ptr<Job>& job, v1::TrainingJob form);
+  storage::JobSnapshot WithQueuePlace(const storage::JobSnapshot& snapshot) const;
+
+  const JobsOptions options_;
+  storage::JobStore& store_;
+  const base::Clock& clock_;
+  std::atomic<bool> draining_ = false;
+
+  mutable base::Mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<Job>> jobs_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::shared_ptr<Job>> queue_ ABSL_GUARDED_BY(mutex_);
+  int64_t places_taken_ ABSL_GUARDED_BY(mutex_) = 0;  // queued, and on their way into the queue
+  double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  Pulse pulse_;
+  base::WorkerPool admission_;  // eigenvalues for Create and Preview, so that long jobs never hold them up
+  base::WorkerPool workers_;
+};
+
+}  // namespace polyak::jobs

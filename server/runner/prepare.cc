@@ -1,0 +1,86 @@
+#include "server/runner/prepare.h"
+
+#include <cmath>
+#include <utility>
+
+#include "server/engine/plans/plan.h"
+#include "server/spec/describe.h"
+
+namespace polyak::runner {
+namespace {
+
+// The field that a refusal of the problem itself is about.
+std::string ProblemField(const engine::ProblemSpec& problem) {
+  if (const auto* quadratic = std::get_if<engine::QuadraticSpec>(&problem)) {
+    switch (quadratic->hessian.index()) {
+      case 0:
+        return "spec.quadratic.matrix";
+      case 3:
+        return "spec.quadratic.least_squares";
+      default:
+        return "spec.quadratic.spectrum";
+    }
+  }
+  return std::holds_alternative<engine::ReluNetworkSpec>(problem) ? "spec.relu_network.dataset"
+                                                                  : "spec.deep_linear_network.dataset";
+}
+
+void AddStatus(const std::string& field, const absl::Status& status, spec::Violations& violations) {
+  violations.Add(field, std::string(status.message()));
+}
+
+}  // namespace
+
+v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
+  const engine::ProblemCost cost = engine::EstimateCost(spec.problem);
+  const double state_vectors = engine::StateVectors(spec.optimizer) + 1.0;  // and the gradient
+  v1::Forecast forecast;
+  forecast.set_parameters(cost.parameters);
+  forecast.set_setup_operations(cost.setup_operations);
+  forecast.set_operations_per_iteration(cost.operations_per_iteration + 4 * cost.parameters);
+  constexpr double kRowBytes = sizeof(double) * static_cast<size_t>(engine::kTraceColumns);
+  forecast.set_trace_bytes((static_cast<double>(spec.stopping.max_iterations) + 1) * kRowBytes);
+  forecast.set_memory_bytes(cost.bytes + state_vectors * cost.parameters * sizeof(double) + forecast.trace_bytes());
+  return forecast;
+}
+
+std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec, spec::Violations& violations) {
+  auto job = std::make_shared<PreparedJob>();
+  job->spec = spec;
+  auto problem = engine::Instantiate(spec.problem, spec.seed);
+  if (!problem.ok()) {
+    AddStatus(ProblemField(spec.problem), problem.status(), violations);
+    return nullptr;
+  }
+  auto theory = engine::Resolve(*problem, spec.optimizer, spec.tuning);
+  if (!theory.ok()) {
+    AddStatus("spec.optimizer", theory.status(), violations);
+    return nullptr;
+  }
+  job->theory = *std::move(theory);
+  job->experiment = {*std::move(problem), job->theory.optimizer};
+  auto plan = engine::ChoosePlan(spec.plan, job->experiment);
+  if (!plan.ok()) {
+    AddStatus("spec.plan", plan.status(), violations);
+    return nullptr;
+  }
+  job->plan = *std::move(plan);
+  job->resolution = spec::DescribeResolution(job->theory, spec.seed, job->plan);
+  job->warnings = job->theory.warnings;
+  return job;
+}
+
+v1::Forecast ForecastRun(const PreparedJob& job) {
+  v1::Forecast forecast = ForecastCost(job.spec);
+  const double rate = job.theory.prediction.rate;
+  if (job.spec.stopping.relative_loss.has_value() && rate > 0 && rate < 1) {
+    // The loss is quadratic in the residual: rate^(2 t) = relative_loss.
+    const double iterations = std::log(*job.spec.stopping.relative_loss) / (2 * std::log(rate));
+    if (iterations < 9e18) {
+      forecast.set_predicted_iterations(static_cast<int64_t>(std::ceil(iterations)));
+    }
+  }
+  return forecast;
+}
+
+}  // namespace polyak::runner

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "polyak/v1/training_service.pb.h"
+#include "server/spec/experiment_spec.h"
+#include "server/spec/limits.h"
+#include "server/spec/violations.h"
+
+namespace polyak::runner {
+
+// A job with everything decided before its first iteration. Immutable.
+struct PreparedJob {
+  spec::ExperimentSpec spec;
+  engine::Experiment experiment;
+  engine::TheoryResolution theory;
+  engine::PlanChoice plan;
+  v1::Resolution resolution;
+  std::vector<std::string> warnings;
+};
+
+// What a job costs, from its spec alone: nothing is allocated.
+v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
+
+// Draws the data, computes the spectrum, chooses parameters and plan. What can't be done is a violation of the field that
+// makes it impossible: an indefinite matrix, a singular one with parameters left to theory, a plan that is not there.
+// Cost: O(d^3) or O(n^3), and one pass over the neurons under ASYMPTOTIC.
+std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec, spec::Violations& violations);
+
+// The forecast with the iterations that the predicted rate implies.
+v1::Forecast ForecastRun(const PreparedJob& job);
+
+}  // namespace polyak::runner

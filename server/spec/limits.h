@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+namespace polyak::spec {
+
+// What a server accepts; above it a request is refused, never cut down. Published by GetServerInfo.
+struct Limits {
+  int64_t max_iterations = 1'000'000'000;
+  int64_t max_dimension = 10'000'000;    // of a quadratic given by its spectrum
+  int64_t max_matrix_dimension = 8'192;  // of a quadratic with a full matrix
+  int64_t max_examples = 100'000;
+  int64_t max_input_dimension = 100'000;
+  int64_t max_output_dimension = 10'000;
+  int64_t max_width = 100'000'000;
+  int64_t max_depth = 1'000;
+  double max_duration_seconds = 24 * 3600;
+  double memory_bytes = 4e9;  // of all jobs together
+};
+
+}  // namespace polyak::spec

@@ -1,0 +1,111 @@
+#include "server/storage/trace.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "server/base/check.h"
+
+namespace polyak::storage {
+namespace {
+
+constexpr int64_t kFirstBlockRows = 1024;
+// Slice times beyond this are thinned by half: interpolation stays good to a few slices.
+constexpr size_t kSliceTimesMax = 65'536;
+
+struct Place {
+  int block;
+  int64_t row;  // within the block
+};
+
+// Block k holds kFirstBlockRows 2^k rows and begins at row kFirstBlockRows (2^k - 1).
+Place PlaceOf(int64_t row) {
+  const auto index = static_cast<uint64_t>(row / kFirstBlockRows + 1);
+  const int block = std::bit_width(index) - 1;
+  return {block, row - kFirstBlockRows * ((int64_t{1} << block) - 1)};
+}
+
+}  // namespace
+
+MemoryTrace::MemoryTrace(int columns) : columns_(columns) {}
+
+void MemoryTrace::Reserve(int64_t rows) {
+  while (capacity_ - written_ < rows) {
+    POLYAK_CHECK(block_count_ < kBlocksMax);
+    const int64_t block_rows = kFirstBlockRows << block_count_;
+    // Not initialised: pages that are never written are never resident.
+    blocks_[static_cast<size_t>(block_count_)].reset(new double[static_cast<size_t>(block_rows * columns_)]);
+    ++block_count_;
+    capacity_ += block_rows;
+  }
+}
+
+void MemoryTrace::Append(std::span<const double> row) noexcept {
+  if (next_ == block_end_) [[unlikely]] {
+    const Place place = PlaceOf(written_);
+    double* const block = blocks_[static_cast<size_t>(place.block)].get();
+    next_ = block + place.row * columns_;
+    block_end_ = block + (kFirstBlockRows << place.block) * columns_;
+  }
+  for (int c = 0; c < columns_; ++c) {
+    next_[c] = row[static_cast<size_t>(c)];
+  }
+  next_ += columns_;
+  ++written_;
+}
+
+void MemoryTrace::Publish(double elapsed_seconds) {
+  {
+    const base::MutexLock lock(&mutex_);
+    if (slice_times_.size() >= kSliceTimesMax) {
+      for (size_t k = 0; 2 * k < slice_times_.size(); ++k) {
+        slice_times_[k] = slice_times_[2 * k];
+      }
+      slice_times_.resize(slice_times_.size() / 2);
+    }
+    slice_times_.push_back({written_ - 1, elapsed_seconds});
+  }
+  row_count_.store(written_, std::memory_order_release);
+}
+
+const double* MemoryTrace::RowAt(int64_t row) const {
+  const Place place = PlaceOf(row);
+  return blocks_[static_cast<size_t>(place.block)].get() + place.row * columns_;
+}
+
+Columns MemoryTrace::Read(int64_t first_row, int64_t max_rows, int64_t stride) const {
+  POLYAK_CHECK(first_row >= 0 && stride >= 1);
+  const int64_t available = row_count();
+  const int64_t rows =
+      first_row >= available ? 0 : std::min(max_rows, (available - first_row + stride - 1) / stride);
+  Columns result;
+  result.first_row = first_row;
+  result.columns.assign(static_cast<size_t>(columns_), std::vector<double>(static_cast<size_t>(rows)));
+  for (int64_t k = 0; k < rows; ++k) {
+    const double* const row = RowAt(first_row + k * stride);
+    for (int c = 0; c < columns_; ++c) {
+      result.columns[static_cast<size_t>(c)][static_cast<size_t>(k)] = row[c];
+    }
+  }
+  return result;
+}
+
+double MemoryTrace::ElapsedAt(int64_t row) const {
+  const base::MutexLock lock(&mutex_);
+  const auto after = std::lower_bound(slice_times_.begin(), slice_times_.end(), row,
+                                      [](const SliceTime& time, int64_t wanted) { return time.row < wanted; });
+  if (after == slice_times_.end()) {
+    return slice_times_.empty() ? 0 : slice_times_.back().seconds;
+  }
+  if (after == slice_times_.begin()) {
+    return after->seconds;
+  }
+  const SliceTime& before = *(after - 1);
+  const double share = static_cast<double>(row - before.row) / static_cast<double>(after->row - before.row);
+  return before.seconds + share * (after->seconds - before.seconds);
+}
+
+int64_t MemoryTrace::allocated_bytes() const {
+  return capacity_ * columns_ * static_cast<int64_t>(sizeof(double));
+}
+
+}  // namespace polyak::storage
