@@ -123,7 +123,7 @@ struct Jobs::Admission {
 };
 
 Jobs::Jobs(const JobsOptions& options, storage::JobStore& store, const base::Clock& clock)
-    : options_(options), store_(store), clock_(clock), pulse_(clock), admission_(1), workers_(options.workers) {}
+    : options_(options), store_(store), clock_(clock), pulse_(clock), workers_(options.workers), admission_(1) {}
 
 Jobs::~Jobs() { Drain(); }
 
@@ -207,10 +207,12 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
 void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
   spec::Violations violations;
   std::shared_ptr<const runner::PreparedJob> prepared;
-  absl::Status status;
+  absl::Status status = draining() ? Draining() : absl::OkStatus();
   try {
-    prepared = runner::Prepare(admission->spec, violations);
-    status = violations.empty() ? absl::OkStatus() : InvalidArgument(violations);
+    if (status.ok()) {
+      prepared = runner::Prepare(admission->spec, violations);
+      status = violations.empty() ? absl::OkStatus() : InvalidArgument(violations);
+    }
   } catch (const std::bad_alloc&) {
     status = ResourceExhausted("MEMORY_IN_USE", "memory", "the machine has no memory for this job now", kRetryAfter);
   }

@@ -86,8 +86,10 @@ class Jobs {
   double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 
   Pulse pulse_;
-  base::WorkerPool admission_;  // eigenvalues for Create and Preview, so that long jobs never hold them up
   base::WorkerPool workers_;
+  // Eigenvalues for Create and Preview, so that long jobs never hold them up. Last, so that it is gone before what its tasks
+  // use.
+  base::WorkerPool admission_;
 };
 
 }  // namespace polyak::jobs

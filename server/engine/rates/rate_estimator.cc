@@ -1,5 +1,6 @@
 #include "server/engine/rates/rate_estimator.h"
 
+#include <array>
 #include <cmath>
 
 #include "server/engine/rates/window_fit.h"
@@ -8,16 +9,30 @@ namespace polyak::engine {
 namespace {
 
 constexpr size_t kBinsMax = 512;
-constexpr size_t kBinsLeast = 24;
-constexpr double kShare = 0.8;          // of the bins, from the end: the window
-constexpr double kCurvedRatio = 1.5;    // by how much the power of t must cut the error to be believed
-constexpr double kDecayLeast = 5;       // nats in the window
+constexpr int kBinsLeast = 24;
+constexpr double kShare = 0.8;  // of the bins, from the end: the window
+constexpr double kCurvedRatio =
+    1.5;                           // by how much the power of t must cut the error to be believed
+constexpr double kDecayLeast = 5;  // nats in the window
 constexpr double kErrorShareMax = 0.25;  // of the log rate
-constexpr int64_t kFirstRefresh = 32;
+// What the fits on shorter, longer and earlier windows disagree by is the error that the data admit
+// to.
+constexpr std::array<double, 3> kEnds = {1.0, 0.9, 0.8};
+constexpr std::array<double, 3> kShares = {kShare, 0.67, 0.9};
+constexpr int kSubWindows = 9;
+constexpr int kWindow = 0;  // of them: kShare up to the last bin
+
+RateEstimate None(std::string_view method) {
+  RateEstimate none;
+  none.method = method;
+  return none;
+}
 
 }  // namespace
 
-RateEstimator::RateEstimator(double floor) : floor_(floor), next_refresh_(kFirstRefresh) { bins_.reserve(kBinsMax); }
+RateEstimator::RateEstimator(double floor) : floor_(floor), next_refresh_(kBinsLeast - 1) {
+  bins_.reserve(kBinsMax);
+}
 
 void RateEstimator::Add(double stacked_norm) {
   if (count_ == 0) {
@@ -41,10 +56,8 @@ void RateEstimator::Add(double stacked_norm) {
     }
   }
   if (iteration == next_refresh_) {
-    next_refresh_ = iteration + iteration / 16;
-    if (!closed_) {
-      column_ = Windowed().rate;
-    }
+    next_refresh_ = iteration + (iteration + 15) / 16;
+    column_ = Windowed().rate;
   }
 }
 
@@ -67,7 +80,7 @@ RateEstimate RateEstimator::Describe(double slope, double standard_error, int fi
   const auto width = static_cast<double>(bin_width_);
   RateEstimate estimate;
   estimate.rate = std::exp(slope / width);
-  // From the error of the log rate: d exp(b) = exp(b) db.
+  // From the error of the log rate b: d exp(b) = exp(b) db.
   estimate.standard_error = estimate.rate * standard_error / width;
   estimate.first_iteration = first_bin * bin_width_;
   estimate.last_iteration = static_cast<int64_t>(bins_.size()) * bin_width_ - 1;
@@ -76,62 +89,75 @@ RateEstimate RateEstimator::Describe(double slope, double standard_error, int fi
 }
 
 RateEstimate RateEstimator::Windowed() const {
-  RateEstimate none;
-  none.method = "window too short";
-  if (bins_.size() < kBinsLeast) {
-    return none;
+  const int bins = static_cast<int>(bins_.size());
+  if (bins < kBinsLeast) {
+    return None("window too short");
   }
-  const WindowFit line = FitWindow(bins_, kShare, 1, false);
-  const WindowFit curve = FitWindow(bins_, kShare, 1, true);
-  // t r^t curves log p for good; an oscillation only shakes it.
+  std::array<BinWindow, kSubWindows> windows;
+  size_t count = 0;
+  for (const double end : kEnds) {
+    for (const double share : kShares) {
+      windows[count++] = LateWindow(bins, share, end);
+    }
+  }
+  const WindowFitter fitter(bins_, windows);
+  const WindowFit line = fitter.Line(kWindow);
+  const WindowFit curve = fitter.Curve(kWindow);
+  // t r^t bends log p the same way throughout; an oscillation only shakes it.
   const bool curved = line.squared_error > kCurvedRatio * curve.squared_error;
   const WindowFit& fit = curved ? curve : line;
   double squares = 0;
-  for (const double end : {1.0, 0.9, 0.8}) {
-    for (const double share : {0.67, 0.8, 0.9}) {
-      const double difference = FitWindow(bins_, share, end, curved).slope - fit.slope;
-      squares += difference * difference;
-    }
+  for (int window = 0; window < kSubWindows; ++window) {
+    const WindowFit sub = curved ? fitter.Curve(window) : fitter.Line(window);
+    squares += (sub.slope - fit.slope) * (sub.slope - fit.slope);
   }
-  const double error = std::sqrt(squares / 9) + std::abs(curve.slope - line.slope) / 2 + 0.15 / fit.bins;
-  const double decay = -line.slope * line.bins;
+  const int length = windows[kWindow].count();
+  const double error =
+      std::sqrt(squares / kSubWindows) + std::abs(curve.slope - line.slope) / 2 + 0.15 / length;
+  const double decay = -line.slope * length;
   if (!(decay >= kDecayLeast) || !(error <= kErrorShareMax * std::abs(fit.slope))) {
-    return none;
+    return None("window too short");
   }
-  return Describe(fit.slope, error, fit.first_bin,
+  return Describe(fit.slope, error, windows[kWindow].first,
                   curved ? "windowed regression with a power of t" : "windowed regression");
 }
 
 RateEstimate RateEstimator::PlainLine() const {
-  RateEstimate none;
-  none.method = "window too short";
-  if (bins_.size() < kBinsLeast) {
-    return none;
+  const int bins = static_cast<int>(bins_.size());
+  if (bins < kBinsLeast) {
+    return None("window too short");
   }
-  const WindowFit line = FitWindow(bins_, kShare, 1, false);
-  return Describe(line.slope, std::numeric_limits<double>::quiet_NaN(), line.first_bin, "plain line");
+  const BinWindow window = LateWindow(bins, kShare, 1);
+  const WindowFitter fitter(bins_, std::span(&window, 1));
+  // The textbook error of a line covers the truth in at most half of the cases: no number is
+  // better.
+  return Describe(fitter.Line(0).slope, std::numeric_limits<double>::quiet_NaN(), window.first,
+                  "plain line");
 }
 
 RateEstimate RateEstimator::Overall() const {
-  RateEstimate estimate;
-  estimate.method = "too few iterations";
-  if (count_ >= 2 && first_value_ > 0) {
-    estimate.rate = std::pow(value_ / first_value_, 1 / static_cast<double>(count_ - 1));
-    estimate.last_iteration = count_ - 1;
-    estimate.method = "overall geometric mean";
+  const int64_t steps = count_ - 1;
+  if (steps < 1 || !(first_value_ > 0)) {
+    return None("too few iterations");
   }
+  RateEstimate estimate;
+  // By logarithms: the quotient itself may leave the normal numbers.
+  estimate.rate =
+      std::exp((std::log(value_) - std::log(first_value_)) / static_cast<double>(steps));
+  estimate.last_iteration = steps;
+  estimate.method = "overall geometric mean";
   return estimate;
 }
 
 RateEstimate RateEstimator::Quotient() const {
-  RateEstimate estimate;
-  estimate.method = "too few iterations";
-  if (count_ >= 2) {
-    estimate.rate = value_ / previous_value_;
-    estimate.first_iteration = count_ - 2;
-    estimate.last_iteration = count_ - 1;
-    estimate.method = "last quotient";
+  if (count_ < 2 || !(previous_value_ > 0)) {
+    return None("too few iterations");
   }
+  RateEstimate estimate;
+  estimate.rate = value_ / previous_value_;
+  estimate.first_iteration = count_ - 2;
+  estimate.last_iteration = count_ - 1;
+  estimate.method = "last quotient";
   return estimate;
 }
 

@@ -9,8 +9,8 @@ namespace polyak::engine {
 namespace {
 
 constexpr int kBoundariesMax = 2 * WindowFitter::kWindowsMax;
-// Relative rounding of the moments of up to 1,024 terms, with room: what is left of an exact line must not decide
-// between two models.
+// Relative rounding of the moments of up to 1,024 terms, with room: what is left of an exact line
+// must not decide between two models.
 constexpr double kRounding = 1e-13;
 
 // log(k + 1/2), so that a fit takes no logarithm of its own.
@@ -68,7 +68,8 @@ WindowFitter::WindowFitter(std::span<const double> bins, std::span<const BinWind
     at[static_cast<size_t>(boundary - boundaries.begin())] = sums;
   }
   const auto moments = [&](int boundary) -> const Moments& {
-    return at[static_cast<size_t>(std::lower_bound(boundaries.begin(), end, boundary) - boundaries.begin())];
+    return at[static_cast<size_t>(std::lower_bound(boundaries.begin(), end, boundary) -
+                                  boundaries.begin())];
   };
   for (size_t k = 0; k < windows.size(); ++k) {
     normals_[k] = Reduce(windows[k], moments(windows[k].first), moments(windows[k].last));
@@ -87,7 +88,8 @@ WindowFitter::Normal WindowFitter::Reduce(const BinWindow& window, const Moments
   };
   // sum of w z^power f with w = u (1 - u) = (z - from)(to - z) / length^2.
   const auto weighted = [&](int power, Function f) {
-    return (-moment(power + 2, f) + (from + to) * moment(power + 1, f) - from * to * moment(power, f)) /
+    return (-moment(power + 2, f) + (from + to) * moment(power + 1, f) -
+            from * to * moment(power, f)) /
            (length * length);
   };
   const double q = weighted(0, kQ);
@@ -110,12 +112,14 @@ WindowFitter::Normal WindowFitter::Reduce(const BinWindow& window, const Moments
 
 WindowFit WindowFitter::Solve(const Normal& sums, double power) const {
   const double slope = (sums.xy - power * sums.xq) / sums.xx;
-  const double error = sums.yy + slope * slope * sums.xx + power * power * sums.qq - 2 * slope * sums.xy -
-                       2 * power * sums.qy + 2 * slope * power * sums.xq;
+  const double error = sums.yy + slope * slope * sums.xx + power * power * sums.qq -
+                       2 * slope * sums.xy - 2 * power * sums.qy + 2 * slope * power * sums.xq;
   return {slope / half_, power, std::max(error, kRounding * sums.yy)};
 }
 
-WindowFit WindowFitter::Line(int window) const { return Solve(normals_[static_cast<size_t>(window)], 0); }
+WindowFit WindowFitter::Line(int window) const {
+  return Solve(normals_[static_cast<size_t>(window)], 0);
+}
 
 WindowFit WindowFitter::Curve(int window) const {
   const Normal& sums = normals_[static_cast<size_t>(window)];

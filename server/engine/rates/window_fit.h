@@ -23,15 +23,16 @@ struct WindowFit {
   double squared_error = 0;  // weighted sum; no smaller than the rounding of the data
 };
 
-// Weighted least squares over several windows of one sequence of bins, with weights u (1 - u), u in (0, 1) the position
-// in the window. One pass over the bins serves all windows: the weights are polynomials in t, so every window's sums are
-// differences of the same running moments.   Source: docs/theory.md, section 6, item 2.
+// Weighted least squares over several windows of one sequence of bins, with weights u (1 - u), u in
+// (0, 1) the position in the window. One pass over the bins serves all windows: the weights are
+// polynomials in t, so every window's sums are differences of the same running moments.   Source:
+// docs/theory.md, section 6, item 2.
 class WindowFitter {
  public:
   static constexpr int kWindowsMax = 9;
   static constexpr int kBinsMax = 1024;
-  // bins: mean log p each, at most kBinsMax, all finite.   windows: at most kWindowsMax, of at least 4 bins each, inside bins.
-  // Cost: O(bins), about 2 us for 512.
+  // bins: mean log p each, at most kBinsMax, all finite.   windows: at most kWindowsMax, of at
+  // least 4 bins each, inside bins. Cost: O(bins), about 2 us for 512.
   WindowFitter(std::span<const double> bins, std::span<const BinWindow> windows);
   // The fit on (1, t).   window: its place in `windows`.   Cost: O(1), as for Curve.
   WindowFit Line(int window) const;
@@ -53,7 +54,8 @@ class WindowFitter {
     double yy = 0;
   };
 
-  Normal Reduce(const BinWindow& window, const Moments& before_first, const Moments& before_last) const;
+  Normal Reduce(const BinWindow& window, const Moments& before_first,
+                const Moments& before_last) const;
   WindowFit Solve(const Normal& sums, double power) const;
 
   const double half_;  // of the number of bins

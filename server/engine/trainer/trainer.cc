@@ -1,7 +1,9 @@
 #include "server/engine/trainer/trainer.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 namespace polyak::engine {
@@ -11,8 +13,9 @@ constexpr double kDivergenceFactor = 1e12;
 
 }  // namespace
 
-Trainer::Trainer(const Experiment& experiment, const TheoryResolution& theory, const StoppingRule& stopping,
-                 std::unique_ptr<Stepper> stepper, base::RowSink& sink, const base::StopToken& stop)
+Trainer::Trainer(const Experiment& experiment, const TheoryResolution& theory,
+                 const StoppingRule& stopping, std::unique_ptr<Stepper> stepper,
+                 base::RowSink& sink, const base::StopToken& stop)
     : experiment_(experiment),
       theory_(theory),
       stopping_(stopping),
@@ -26,7 +29,9 @@ void Trainer::Start(const Observation& observation) {
   const double floor = RoundingFloor(experiment_.problem, observation.residual_norm);
   rates_.emplace(floor);
   checker_.emplace(theory_.bound, theory_.prediction.assumptions, floor);
-  divergence_level_ = kDivergenceFactor * StackedNorm(observation.residual_norm);
+  // Never infinite, so that one comparison catches every p_t that is not finite.
+  divergence_level_ = std::min(kDivergenceFactor * StackedNorm(observation.residual_norm),
+                               std::numeric_limits<double>::max());
   if (stopping_.relative_loss.has_value()) {
     loss_target_ = *stopping_.relative_loss * observation.loss;
   }
@@ -34,7 +39,8 @@ void Trainer::Start(const Observation& observation) {
 
 // p_t = |[xi_t; xi_{t-1}]|. The plain form unless squares would leave the numbers.
 double Trainer::StackedNorm(double residual_norm) const {
-  const double squares = residual_norm * residual_norm + previous_residual_norm_ * previous_residual_norm_;
+  const double squares =
+      residual_norm * residual_norm + previous_residual_norm_ * previous_residual_norm_;
   if (squares > 1e-280 && squares < 1e280) [[likely]] {
     return std::sqrt(squares);
   }
@@ -72,7 +78,8 @@ Progress Trainer::Advance(int64_t records) {
     const double stacked_norm = StackedNorm(observation.residual_norm);
     rates_->Add(stacked_norm);
     checker_->Add(iteration, observation.residual_norm, stacked_norm);
-    const std::array<double, kTraceColumns> row = {observation.loss, observation.residual_norm, rates_->column()};
+    const std::array<double, kTraceColumns> row = {observation.loss, observation.residual_norm,
+                                                   rates_->column()};
     sink_.Append(row);
     progress_.reason = Check(iteration, observation, stacked_norm);
     previous_residual_norm_ = observation.residual_norm;

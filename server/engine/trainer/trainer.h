@@ -25,8 +25,9 @@ enum class StopReason { kConverged, kMaxIterations, kTimeLimit, kDiverged, kCanc
 enum TraceColumn : int { kLoss = 0, kResidualNorm = 1, kRateEstimate = 2, kTraceColumns = 3 };
 
 struct Progress {
-  int64_t iteration = -1;            // last recorded; -1: nothing yet
-  std::optional<StopReason> reason;  // set: the run has ended (or, for kCancelled, was asked to stop)
+  int64_t iteration = -1;  // last recorded; -1: nothing yet
+  std::optional<StopReason>
+      reason;  // set: the run has ended (or, for kCancelled, was asked to stop)
   bool running() const { return !reason.has_value(); }
 };
 
@@ -47,22 +48,30 @@ struct RunSummary {
   Certificate certificate;
 };
 
-// The one loop: observe, record, check, step. Knows no clock, thread or reader.
+// The one loop: observe, record, check, step. Knows no clock, thread or reader. Used by one thread.
 class Trainer {
  public:
-  // The trainer borrows sink and stop, which must outlive it. Records go out from iteration 0 at the first Advance.
-  // rounding floor: computed at record 0 from `problem`.
-  Trainer(const Experiment& experiment, const TheoryResolution& theory, const StoppingRule& stopping,
-          std::unique_ptr<Stepper> stepper, base::RowSink& sink, const base::StopToken& stop);
-  // Records up to `records` more iterates. Returns early on a stopping rule, divergence or the token; at one record
-  // DIVERGED goes before CONVERGED, MAX_ITERATIONS, CANCELLED. Cancelled: within one iteration.
+  // Borrows sink and stop, which must outlive it; takes a stepper at its starting point. Nothing is
+  // observed before the first Advance; the rounding floor is computed at record 0.
+  Trainer(const Experiment& experiment, const TheoryResolution& theory,
+          const StoppingRule& stopping, std::unique_ptr<Stepper> stepper, base::RowSink& sink,
+          const base::StopToken& stop);
+  // Records up to `records` more iterates, the first of all being iteration 0. Returns early on a
+  // stopping rule, divergence or the token, which is read once an iterate; that iterate is still
+  // recorded. At one record DIVERGED goes before CONVERGED, MAX_ITERATIONS, CANCELLED. After the
+  // end it does nothing and returns the same progress. The records depend on nothing but the
+  // experiment: not on how they are cut into calls.
+  // Cost: Observe and Step of the plan, one Append, and about 30 ns, each iterate.
   Progress Advance(int64_t records);
+  // Of the records so far; all defaults before the first.  Cost: O(1), and the plan's
+  // flipped_share.
   RunSummary summary() const;
 
  private:
   void Start(const Observation& observation);
   double StackedNorm(double residual_norm) const;
-  std::optional<StopReason> Check(int64_t iteration, const Observation& observation, double stacked_norm) const;
+  std::optional<StopReason> Check(int64_t iteration, const Observation& observation,
+                                  double stacked_norm) const;
 
   const Experiment experiment_;
   const TheoryResolution theory_;
@@ -70,7 +79,8 @@ class Trainer {
   const std::unique_ptr<Stepper> stepper_;
   base::RowSink& sink_;
   const base::StopToken& stop_;
-  std::optional<RateEstimator> rates_;        // both made at record 0, where the rounding floor becomes known
+  // Both made at record 0, where the rounding floor becomes known.
+  std::optional<RateEstimator> rates_;
   std::optional<CertificateChecker> checker_;
   Observation initial_;
   Observation last_;

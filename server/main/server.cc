@@ -1,0 +1,177 @@
+#include "server/main/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "server/base/clock.h"
+#include "server/engine/data/built_in.h"
+#include "server/jobs/jobs.h"
+#include "server/service/training_service.h"
+#include "server/storage/memory_job_store.h"
+#include "server/telemetry/log.h"
+
+namespace polyak::server {
+namespace {
+
+constexpr double kBytesPerMebibyte = 1 << 20;
+constexpr char kServiceName[] = "polyak.v1.TrainingService";
+
+double MemoryBudget(const ServerOptions& options) {
+  if (options.memory_mebibytes > 0) {
+    return static_cast<double>(options.memory_mebibytes) * kBytesPerMebibyte;
+  }
+  struct sysinfo info = {};
+  if (sysinfo(&info) != 0) {
+    return 1e9;
+  }
+  return 0.75 * static_cast<double>(info.totalram) * info.mem_unit;
+}
+
+jobs::JobsOptions MakeJobsOptions(const ServerOptions& options) {
+  jobs::JobsOptions jobs_options;
+  jobs_options.workers =
+      options.workers > 0 ? options.workers : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  jobs_options.queue_capacity = options.queue_capacity;
+  jobs_options.limits.memory_bytes = MemoryBudget(options);
+  jobs_options.limits.max_duration_seconds = options.max_duration_seconds;
+  return jobs_options;
+}
+
+// One listener, settings as in docs/decisions/grpc-settings.md.
+std::unique_ptr<grpc::Server> StartGrpc(const ServerOptions& options, service::TrainingService& service, int& port) {
+  grpc::EnableDefaultHealthCheckService(true);
+  if (options.reflection) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  }
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&service);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_mebibytes * (1 << 20)));
+  // Two servers on one port would share it silently.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // Identity only: a compressed message of a few kB may unfold to gigabytes before its size is checked.
+  builder.AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 20'000);
+  return builder.BuildAndStart();
+}
+
+void SetHealth(grpc::Server& server, bool serving) {
+  grpc::HealthCheckServiceInterface* const health = server.GetHealthCheckService();
+  health->SetServingStatus(serving);
+  health->SetServingStatus(kServiceName, serving);
+}
+
+std::string BoundAddress(const std::string& listen, int port) {
+  if (absl::StartsWith(listen, "unix:")) {
+    return listen;
+  }
+  return absl::StrCat(listen.substr(0, listen.rfind(':')), ":", port);
+}
+
+absl::Status CheckDataDir(const std::string& data_dir) {
+  if (data_dir.empty()) {
+    return absl::OkStatus();
+  }
+  std::error_code error;
+  std::filesystem::create_directories(data_dir, error);
+  if (error || !std::filesystem::is_directory(data_dir)) {
+    return absl::InvalidArgumentError(absl::StrCat("--data-dir is '", data_dir, "', which can't be made: ",
+                                                   error ? error.message() : "it is not a directory",
+                                                   "; accepted: a directory that can be created or exists"));
+  }
+  return absl::OkStatus();
+}
+
+int WaitForSignal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  return signal;
+}
+
+void SayHello(const telemetry::Logger& log, const ServerOptions& options, const jobs::JobsOptions& jobs_options) {
+  log->info("polyakd " POLYAK_VERSION ": {} workers, {:.0f} MiB for jobs, queue of {}", jobs_options.workers,
+            jobs_options.limits.memory_bytes / kBytesPerMebibyte, jobs_options.queue_capacity);
+  log->warn("jobs are kept in memory: they don't survive a restart of this server{}",
+            options.data_dir.empty() ? "" : "; nothing is written to --data-dir yet");
+  if (!IsLoopback(options.listen)) {
+    log->warn("listening beyond this machine without authentication and without TLS, as --allow-unauthenticated asks");
+  }
+}
+
+int Refuse(const absl::Status& status) {
+  std::cerr << "polyakd: " << status.message() << "\n";
+  return 1;
+}
+
+}  // namespace
+
+void BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+}
+
+int Serve(const ServerOptions& options) {
+  for (const absl::Status& status : {CheckListenAddress(options), CheckDataDir(options.data_dir)}) {
+    if (!status.ok()) {
+      return Refuse(status);
+    }
+  }
+  const auto log = telemetry::MakeLogger(options.log_level);
+  if (!log.ok()) {
+    return Refuse(log.status());
+  }
+  engine::BuiltInDatasets();  // parsed now, not at the first request
+  const jobs::JobsOptions jobs_options = MakeJobsOptions(options);
+  base::SystemClock clock;
+  storage::MemoryJobStore store(clock);
+  jobs::Jobs jobs(jobs_options, store, clock);
+  service::ServiceOptions service_options;
+  service_options.max_watchers = options.max_watchers;
+  service_options.max_message_bytes = options.max_message_mebibytes << 20;
+  service::TrainingService service(jobs, clock, service_options, *log);
+  int port = 0;
+  const std::unique_ptr<grpc::Server> server = StartGrpc(options, service, port);
+  if (server == nullptr) {
+    return Refuse(absl::UnavailableError(absl::StrCat("can't listen on ", options.listen,
+                                                      ": the address is not of this machine, or something else has it")));
+  }
+  SayHello(*log, options, jobs_options);
+  SetHealth(*server, jobs.healthy());
+  std::cout << "grpc " << BoundAddress(options.listen, port) << std::endl;
+
+  const int signal = WaitForSignal();
+  (*log)->info("signal {}: draining", signal);
+  SetHealth(*server, false);
+  jobs.Drain();
+  server->Shutdown(std::chrono::system_clock::now() +
+                   std::chrono::milliseconds(static_cast<int64_t>(options.drain_seconds * 1000)));
+  (*log)->info("stopped");
+  return 0;
+}
+
+}  // namespace polyak::server

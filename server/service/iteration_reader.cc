@@ -1,0 +1,84 @@
+#include "server/service/iteration_reader.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "server/engine/theory/certificate.h"
+#include "server/engine/trainer/trainer.h"
+
+namespace polyak::service {
+
+IterationReader::IterationReader(std::shared_ptr<jobs::Job> job, const ReadOptions& options, int64_t after_iteration)
+    : job_(std::move(job)), options_(options), cursor_(after_iteration) {}
+
+int64_t IterationReader::NextRow() const {
+  const int64_t stride = options_.stride;
+  return (cursor_ + stride) / stride * stride;  // cursor -1 gives 0
+}
+
+bool IterationReader::HasMore(bool ended) const { return HasMoreBelow(job_->reader().row_count(), ended); }
+
+bool IterationReader::HasMoreBelow(int64_t rows, bool ended) const {
+  const bool last_is_below = ended && rows == job_->reader().row_count();
+  return NextRow() < rows || (last_is_below && cursor_ < rows - 1);
+}
+
+double IterationReader::PredictedAt(int64_t row) {
+  if (!curve_.has_value()) {
+    const engine::LinearizedStart& start = job_->Linearized();
+    if (!start.available()) {
+      return std::numeric_limits<double>::quiet_NaN();
+    }
+    curve_.emplace(start, job_->prepared().theory.method);
+    curve_position_ = 0;
+  }
+  if (row != curve_position_) {
+    curve_->Seek(row);
+  }
+  curve_position_ = row + 1;
+  return curve_->Next();
+}
+
+void IterationReader::AddRow(int64_t row, const storage::Columns& columns, int64_t index, v1::IterationBatch& batch) {
+  const auto k = static_cast<size_t>(index);
+  batch.add_iteration(row);
+  batch.add_loss(columns.columns[engine::kLoss][k]);
+  batch.add_residual_norm(columns.columns[engine::kResidualNorm][k]);
+  batch.add_rate_estimate(columns.columns[engine::kRateEstimate][k]);
+  batch.add_theory_bound(engine::BoundAt(job_->prepared().theory.bound, *initial_residual_norm_, row));
+  if (options_.with_prediction) {
+    batch.add_predicted_residual_norm(PredictedAt(row));
+  }
+  if (options_.with_elapsed) {
+    batch.add_elapsed_seconds(job_->reader().ElapsedAt(row));
+  }
+}
+
+bool IterationReader::Next(int64_t max_records, bool ended, v1::IterationBatch& batch) {
+  batch.Clear();
+  const storage::TraceReader& trace = job_->reader();
+  const int64_t rows = trace.row_count();
+  if (rows == 0) {
+    return false;
+  }
+  if (!initial_residual_norm_.has_value()) {
+    initial_residual_norm_ = trace.Read(0, 1, 1).columns[engine::kResidualNorm][0];
+  }
+  const int64_t first = NextRow();
+  const storage::Columns columns = trace.Read(std::min(first, rows), max_records, options_.stride);
+  for (int64_t k = 0; k < columns.row_count(); ++k) {
+    AddRow(first + k * options_.stride, columns, k, batch);
+  }
+  if (columns.row_count() > 0) {
+    cursor_ = first + (columns.row_count() - 1) * options_.stride;
+  }
+  // The last record of an ended job is always sent.
+  if (ended && columns.row_count() < max_records && cursor_ < rows - 1 && NextRow() >= rows) {
+    AddRow(rows - 1, trace.Read(rows - 1, 1, 1), 0, batch);
+    cursor_ = rows - 1;
+  }
+  return batch.iteration_size() > 0;
+}
+
+}  // namespace polyak::service

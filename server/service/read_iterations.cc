@@ -1,0 +1,53 @@
+#include "absl/strings/str_cat.h"
+#include "server/jobs/errors.h"
+#include "server/service/grpc_status.h"
+#include "server/service/iteration_reader.h"
+#include "server/service/read_request.h"
+#include "server/service/training_service.h"
+
+namespace polyak::service {
+namespace {
+
+constexpr int32_t kRecordsDefault = 10'000;
+constexpr int32_t kRecordsMax = 50'000;
+
+void Fill(const ReadRequest& request, int64_t max_records, v1::ReadIterationsResponse& response) {
+  const bool ended = request.job->ended();  // before the trace is read, so that an end is never said too early
+  IterationReader reader(request.job, request.options, request.after_iteration);
+  reader.Next(max_records, ended, *response.mutable_iterations());
+  response.set_end_of_trace(ended && !reader.HasMore(true));
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* TrainingService::ReadIterations(grpc::CallbackServerContext* context,
+                                                          const v1::ReadIterationsRequest* request,
+                                                          v1::ReadIterationsResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (request->max_records() < 0 || request->max_records() > kRecordsMax) {
+    spec::Violations violations;
+    violations.Add("max_records", spec::Refusal(request->max_records(), absl::StrCat("0 (", kRecordsDefault, ") to ",
+                                                                                     kRecordsMax)));
+    reactor->Finish(ToGrpcStatus(jobs::InvalidArgument(violations)));
+    return reactor;
+  }
+  const auto read = ParseReadRequest(jobs_, *request);
+  if (!read.ok()) {
+    reactor->Finish(ToGrpcStatus(read.status()));
+    return reactor;
+  }
+  const int64_t max_records = request->max_records() == 0 ? kRecordsDefault : request->max_records();
+  if (!read->options.with_prediction) {
+    Fill(*read, max_records, *response);
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+  // The predicted curve may need the network's first pass: a computation, not for this thread.
+  jobs_.Compute([reactor, response, max_records, request = *read] {
+    Fill(request, max_records, *response);
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+}  // namespace polyak::service

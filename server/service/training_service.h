@@ -1,0 +1,58 @@
+#pragma once
+
+#include <atomic>
+
+#include "polyak/v1/training_service.grpc.pb.h"
+#include "server/base/clock.h"
+#include "server/jobs/jobs.h"
+#include "server/telemetry/log.h"
+
+namespace polyak::service {
+
+struct ServiceOptions {
+  int64_t max_watchers = 5000;
+  int64_t max_message_bytes = 16 << 20;
+};
+
+// polyak.v1.TrainingService over gRPC's callback API, a file a method. Decides nothing about jobs.
+class TrainingService : public v1::TrainingService::CallbackService {
+ public:
+  // Borrows jobs and clock, which must outlive it and every open call.
+  TrainingService(jobs::Jobs& jobs, const base::Clock& clock, const ServiceOptions& options, telemetry::Logger log);
+
+  grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::CreateTrainingJobRequest* request,
+                                              v1::CreateTrainingJobResponse* response) override;
+  grpc::ServerUnaryReactor* GetTrainingJob(grpc::CallbackServerContext* context, const v1::GetTrainingJobRequest* request,
+                                           v1::GetTrainingJobResponse* response) override;
+  grpc::ServerUnaryReactor* ListTrainingJobs(grpc::CallbackServerContext* context,
+                                             const v1::ListTrainingJobsRequest* request,
+                                             v1::ListTrainingJobsResponse* response) override;
+  grpc::ServerUnaryReactor* CancelTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::CancelTrainingJobRequest* request,
+                                              v1::CancelTrainingJobResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteTrainingJob(grpc::CallbackServerContext* context,
+                                              const v1::DeleteTrainingJobRequest* request,
+                                              v1::DeleteTrainingJobResponse* response) override;
+  grpc::ServerUnaryReactor* PreviewTrainingJob(grpc::CallbackServerContext* context,
+                                               const v1::PreviewTrainingJobRequest* request,
+                                               v1::PreviewTrainingJobResponse* response) override;
+  grpc::ServerUnaryReactor* WaitTrainingJob(grpc::CallbackServerContext* context,
+                                            const v1::WaitTrainingJobRequest* request,
+                                            v1::WaitTrainingJobResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchTrainingJobResponse>* WatchTrainingJob(
+      grpc::CallbackServerContext* context, const v1::WatchTrainingJobRequest* request) override;
+  grpc::ServerUnaryReactor* ReadIterations(grpc::CallbackServerContext* context, const v1::ReadIterationsRequest* request,
+                                           v1::ReadIterationsResponse* response) override;
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context, const v1::GetServerInfoRequest* request,
+                                          v1::GetServerInfoResponse* response) override;
+
+ private:
+  jobs::Jobs& jobs_;
+  const base::Clock& clock_;
+  const ServiceOptions options_;
+  const telemetry::Logger log_;
+  std::atomic<int64_t> watchers_ = 0;
+};
+
+}  // namespace polyak::service

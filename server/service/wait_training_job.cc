@@ -1,0 +1,92 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/errors.h"
+#include "server/service/grpc_status.h"
+#include "server/service/training_service.h"
+
+namespace polyak::service {
+namespace {
+
+constexpr double kTimeoutSecondsMax = 600;
+
+// Finishes when the job has ended, the time is over, the client is gone or the server is about to stop.
+class WaitReactor : public grpc::ServerUnaryReactor {
+ public:
+  WaitReactor(jobs::Jobs& jobs, const base::Clock& clock, std::shared_ptr<jobs::Job> job, double timeout_seconds,
+              v1::WaitTrainingJobResponse* response)
+      : jobs_(jobs),
+        clock_(clock),
+        job_(std::move(job)),
+        deadline_(clock.MonotonicSeconds() + timeout_seconds),
+        response_(response) {
+    watcher_ = jobs_.pulse().Add(job_, [this] { return Look(); });
+  }
+
+  void OnCancel() override {
+    const base::MutexLock lock(&mutex_);
+    FinishOnce(grpc::Status::CANCELLED);
+  }
+
+  void OnDone() override {
+    jobs_.pulse().Remove(watcher_);  // from here on Look is not called
+    { const base::MutexLock lock(&mutex_); }
+    delete this;
+  }
+
+ private:
+  double Look() {
+    const base::MutexLock lock(&mutex_);
+    const storage::JobSnapshot snapshot = job_->snapshot();
+    if (snapshot->has_end_time() || clock_.MonotonicSeconds() >= deadline_) {
+      if (!finished_) {
+        *response_->mutable_training_job() = *snapshot;
+      }
+      FinishOnce(grpc::Status::OK);
+    } else if (jobs_.draining()) {
+      FinishOnce(ToGrpcStatus(jobs::Draining()));
+    }
+    return deadline_;
+  }
+
+  void FinishOnce(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!std::exchange(finished_, true)) {
+      Finish(status);
+    }
+  }
+
+  jobs::Jobs& jobs_;
+  const base::Clock& clock_;
+  const std::shared_ptr<jobs::Job> job_;
+  const double deadline_;
+  v1::WaitTrainingJobResponse* const response_;
+  uint64_t watcher_ = 0;
+  base::Mutex mutex_;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* TrainingService::WaitTrainingJob(grpc::CallbackServerContext* context,
+                                                           const v1::WaitTrainingJobRequest* request,
+                                                           v1::WaitTrainingJobResponse* response) {
+  double timeout = kTimeoutSecondsMax;
+  spec::Violations violations;
+  if (request->has_timeout()) {
+    timeout = static_cast<double>(request->timeout().seconds()) + 1e-9 * request->timeout().nanos();
+    if (!(timeout >= 0 && timeout <= kTimeoutSecondsMax)) {
+      violations.Add("timeout", spec::Refusal(absl::StrCat(timeout, " s"), "0 to 600 s"));
+    }
+  }
+  const absl::Status refused = violations.empty() ? absl::OkStatus() : jobs::InvalidArgument(violations);
+  const auto job = refused.ok() ? jobs_.Find(request->name()) : absl::StatusOr<std::shared_ptr<jobs::Job>>(refused);
+  if (!job.ok()) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(ToGrpcStatus(job.status()));
+    return reactor;
+  }
+  return new WaitReactor(jobs_, clock_, *job, timeout, response);
+}
+
+}  // namespace polyak::service

@@ -1,0 +1,189 @@
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/errors.h"
+#include "server/service/grpc_status.h"
+#include "server/service/iteration_reader.h"
+#include "server/service/read_request.h"
+#include "server/service/training_service.h"
+
+namespace polyak::service {
+namespace {
+
+constexpr double kHeartbeatSeconds = 10;
+// About 32 KiB a message at the contract's 36 bytes a record.
+constexpr int64_t kBatchRecords = 900;
+
+using Event = v1::WatchTrainingJobResponse;
+
+// One watch: a cursor and one write in flight, no queue. Every callback takes the mutex first, also where gRPC's own order
+// of events would do, so that ThreadSanitizer can see it (docs/decisions/thread-sanitizer.md).
+class WatchReactor : public grpc::ServerWriteReactor<Event> {
+ public:
+  WatchReactor(jobs::Jobs& jobs, const base::Clock& clock, const ReadRequest& request, std::atomic<int64_t>& watchers)
+      : jobs_(jobs),
+        clock_(clock),
+        job_(request.job),
+        watchers_(watchers),
+        with_prediction_(request.options.with_prediction),
+        reader_(request.job, request.options, request.after_iteration) {
+    {
+      const base::MutexLock lock(&mutex_);
+      const storage::JobSnapshot snapshot = job_->snapshot();
+      *event_.mutable_snapshot()->mutable_training_job() = *snapshot;
+      stored_rows_ = job_->reader().row_count();
+      Write();
+    }
+    watcher_ = jobs_.pulse().Add(job_, [this] { return Look(); });
+  }
+
+  void OnWriteDone(bool ok) override {
+    const base::MutexLock lock(&mutex_);
+    writing_ = false;
+    if (!ok) {
+      FinishOnce(grpc::Status::CANCELLED);
+    } else if (terminal_sent_) {
+      FinishOnce(grpc::Status::OK);
+    } else {
+      WriteNext();
+    }
+  }
+
+  void OnCancel() override {
+    const base::MutexLock lock(&mutex_);
+    FinishOnce(grpc::Status::CANCELLED);
+  }
+
+  void OnDone() override {
+    jobs_.pulse().Remove(watcher_);  // from here on Look is not called
+    { const base::MutexLock lock(&mutex_); }
+    --watchers_;
+    delete this;
+  }
+
+ private:
+  // The pulse's call: something moved, or a heartbeat is due.
+  double Look() {
+    const base::MutexLock lock(&mutex_);
+    if (!writing_ && !computing_ && !finished_) {
+      WriteNext();
+    }
+    return last_write_ + kHeartbeatSeconds;
+  }
+
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (finished_) {
+      return;
+    }
+    // The state before the rows: a job seen ended has published its last row.
+    const storage::JobSnapshot snapshot = job_->snapshot();
+    const bool ended = snapshot->has_end_time();
+    if (jobs_.draining() && !ended) {
+      FinishOnce(ToGrpcStatus(jobs::Draining()));
+    } else if (!caught_up_sent_ && !reader_.HasMoreBelow(stored_rows_, ended)) {
+      caught_up_sent_ = true;
+      event_.mutable_caught_up()->set_iteration(reader_.cursor());
+      Write();
+    } else if (reader_.HasMore(ended)) {
+      WriteRecords(ended);
+    } else if (ended) {
+      terminal_sent_ = true;
+      *event_.mutable_terminal()->mutable_training_job() = *snapshot;
+      Write();
+    } else if (clock_.MonotonicSeconds() >= last_write_ + kHeartbeatSeconds) {
+      event_.mutable_heartbeat()->set_iteration(reader_.cursor());
+      event_.mutable_heartbeat()->set_state(snapshot->state());
+      event_.mutable_heartbeat()->set_jobs_ahead(snapshot->jobs_ahead());
+      Write();
+    }
+  }
+
+  void WriteRecords(bool ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (!with_prediction_) {
+      reader_.Next(kBatchRecords, ended, *event_.mutable_iterations());
+      Write();
+      return;
+    }
+    // The predicted curve may need the network's first pass: a computation, not for this thread. The reactor stays alive
+    // until FinishOnce, which waits for it.
+    computing_ = true;
+    jobs_.Compute([this, ended] {
+      const base::MutexLock lock(&mutex_);
+      computing_ = false;
+      if (finish_after_compute_) {
+        Finish(finish_status_);
+        return;
+      }
+      reader_.Next(kBatchRecords, ended, *event_.mutable_iterations());
+      Write();
+    });
+  }
+
+  void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    writing_ = true;
+    last_write_ = clock_.MonotonicSeconds();
+    StartWrite(&event_);
+  }
+
+  void FinishOnce(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (std::exchange(finished_, true)) {
+      return;
+    }
+    if (computing_) {
+      finish_after_compute_ = true;
+      finish_status_ = status;
+    } else {
+      Finish(status);
+    }
+  }
+
+  jobs::Jobs& jobs_;
+  const base::Clock& clock_;
+  const std::shared_ptr<jobs::Job> job_;
+  std::atomic<int64_t>& watchers_;
+  const bool with_prediction_;
+  uint64_t watcher_ = 0;
+
+  base::Mutex mutex_;
+  IterationReader reader_ ABSL_GUARDED_BY(mutex_);
+  Event event_ ABSL_GUARDED_BY(mutex_);
+  int64_t stored_rows_ ABSL_GUARDED_BY(mutex_) = 0;  // when the watch began
+  double last_write_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool computing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool caught_up_sent_ ABSL_GUARDED_BY(mutex_) = false;
+  bool terminal_sent_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finish_after_compute_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status finish_status_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A watch that is refused: it only finishes.
+class RefusedWatch : public grpc::ServerWriteReactor<Event> {
+ public:
+  explicit RefusedWatch(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
+  void OnDone() override { delete this; }
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<Event>* TrainingService::WatchTrainingJob(grpc::CallbackServerContext* /*context*/,
+                                                                   const v1::WatchTrainingJobRequest* request) {
+  if (jobs_.draining()) {
+    return new RefusedWatch(jobs::Draining());
+  }
+  const auto read = ParseReadRequest(jobs_, *request);
+  if (!read.ok()) {
+    return new RefusedWatch(read.status());
+  }
+  if (++watchers_ > options_.max_watchers) {
+    --watchers_;
+    return new RefusedWatch(jobs::ResourceExhausted(
+        "TOO_MANY_WATCHERS", "watchers",
+        absl::StrCat("the server has ", options_.max_watchers, " open watches, as many as it accepts"),
+        absl::Seconds(1)));
+  }
+  return new WatchReactor(jobs_, clock_, *read, watchers_);
+}
+
+}  // namespace polyak::service
