@@ -61,26 +61,30 @@ TextTable JobFacts(const v1::TrainingJob& job) {
     add("momentum", ShortNumber(resolution.momentum()));
     add("kappa", absl::StrFormat("%.7g", prediction.condition_number()));
     add("predicted rate", absl::StrFormat("%.6f", prediction.rate()));
-    add("plan", absl::StrCat(absl::StripPrefix(v1::ExecutionPlan_Name(resolution.plan()), "EXECUTION_PLAN_"),
-                             ": ", resolution.plan_reason()));
+    add("plan", absl::StrCat(
+                    absl::StripPrefix(v1::ExecutionPlan_Name(resolution.plan()), "EXECUTION_PLAN_"),
+                    ": ", resolution.plan_reason()));
   }
   if (job.has_summary()) {
     const auto& summary = job.summary();
     add("iterations", absl::StrCat(summary.iterations()));
-    add("loss", absl::StrCat(ShortNumber(summary.initial_loss()), " -> ", ShortNumber(summary.final_loss())));
+    add("loss", absl::StrCat(ShortNumber(summary.initial_loss()), " -> ",
+                             ShortNumber(summary.final_loss())));
     if (summary.has_measured_rate()) {
       const auto& estimate = summary.windowed_rate();
-      add("measured rate", absl::StrFormat("%.6f +- %.1g (iterations %d to %d)", summary.measured_rate(),
-                                           estimate.standard_error(), estimate.first_iteration(),
-                                           estimate.last_iteration()));
+      add("measured rate", absl::StrFormat("%.6f +- %.1g (iterations %d to %d)",
+                                           summary.measured_rate(), estimate.standard_error(),
+                                           estimate.first_iteration(), estimate.last_iteration()));
     } else {
       add("measured rate", absl::StrCat("none: ", summary.windowed_rate().method()));
     }
     const auto& certificate = summary.certificate();
     std::string verdict = VerdictName(certificate.verdict());
     if (certificate.iterations_checked() > 0) {
-      absl::StrAppend(&verdict, certificate.bound_held() ? ": the bound held at all " : ": the bound broke; checked ",
-                      certificate.iterations_checked(), " iterations");
+      absl::StrAppend(
+          &verdict,
+          certificate.bound_held() ? ": the bound held at all " : ": the bound broke; checked ",
+          certificate.iterations_checked(), " iterations");
     }
     if (certificate.has_least_slack()) {
       absl::StrAppendFormat(&verdict, ", least slack %.3g at %d", certificate.least_slack(),
@@ -89,8 +93,9 @@ TextTable JobFacts(const v1::TrainingJob& job) {
     add("certificate", verdict);
     for (const auto& assumption : certificate.assumptions()) {
       if (assumption.status() != v1::Assumption::STATUS_MET) {
-        add("", absl::StrCat(absl::StripPrefix(v1::Assumption::Status_Name(assumption.status()), "STATUS_"), ": ",
-                             assumption.text()));
+        add("", absl::StrCat(
+                    absl::StripPrefix(v1::Assumption::Status_Name(assumption.status()), "STATUS_"),
+                    ": ", assumption.text()));
       }
     }
   }
@@ -115,8 +120,9 @@ client::Client Context::Connect() const {
 ExitCode Fail(const Context& context, const absl::Status& status) {
   const ExitCode code = ExitCodeOf(status);
   if (code == kUnreachable) {
-    std::cerr << "polyak: can't reach the server at " << context.server << ": " << status.message()
-              << "\n  Is polyakd running there? --server=ADDRESS or POLYAK_SERVER names another one.\n";
+    std::cerr
+        << "polyak: can't reach the server at " << context.server << ": " << status.message()
+        << "\n  Is polyakd running there? --server=ADDRESS or POLYAK_SERVER names another one.\n";
   } else {
     std::cerr << "polyak: " << client::Explain(status) << "\n";
   }

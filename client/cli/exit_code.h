@@ -25,7 +25,8 @@ const char* ExitCodeHelp();
 
 ExitCode ExitCodeOf(const absl::Status& status);
 
-// Of an ended job. 8 only if the spec asked for a relative loss that was missed. Of one that has not ended: succeeded.
+// Of an ended job. 8 only if the spec asked for a relative loss that was missed. Of one that has
+// not ended: succeeded.
 ExitCode ExitCodeOf(const v1::TrainingJob& job);
 
 }  // namespace polyak::cli

@@ -26,7 +26,8 @@ class Screen {
  public:
   explicit Screen(const Terminal& terminal) : terminal_(terminal) {}
 
-  void Draw(std::span<const plot::Envelope> curves, const std::string& title, const std::string& footer) {
+  void Draw(std::span<const plot::Envelope> curves, const std::string& title,
+            const std::string& footer) {
     plot::ChartOptions options;
     options.width = terminal_.width - 1;
     options.height = std::min(terminal_.height - 2, 24);
@@ -34,13 +35,15 @@ class Screen {
     options.color = terminal_.color;
     options.title = title;
     std::string frame = plot::RenderSemilogChart(curves, options);
-    absl::StrAppend(&frame, footer.substr(0, static_cast<size_t>(std::max(terminal_.width - 1, 1))), "\n");
+    absl::StrAppend(&frame, footer.substr(0, static_cast<size_t>(std::max(terminal_.width - 1, 1))),
+                    "\n");
     const auto lines = std::count(frame.begin(), frame.end(), '\n');
     std::string text;
     if (lines_ > 0) {
       absl::StrAppend(&text, "\033[", lines_, "A");
     }
-    // Each line erases what stood behind it; lines of the last frame that this one lacks are erased too.
+    // Each line erases what stood behind it; lines of the last frame that this one lacks are erased
+    // too.
     for (const char byte : frame) {
       if (byte == '\n') {
         text += "\033[K";
@@ -71,7 +74,8 @@ std::string ProgressText(const v1::TrainingJob& job, const plot::Envelope& resid
 
 // The columns of a plain line, in order.
 std::vector<std::string> ColumnTitles(const FollowOptions& options) {
-  std::vector<std::string> titles = {"iteration", "loss", "residual_norm", "rate_estimate", "theory_bound"};
+  std::vector<std::string> titles = {"iteration", "loss", "residual_norm", "rate_estimate",
+                                     "theory_bound"};
   if (options.with_prediction) {
     titles.emplace_back("predicted_residual_norm");
   }
@@ -81,9 +85,11 @@ std::vector<std::string> ColumnTitles(const FollowOptions& options) {
   return titles;
 }
 
-std::vector<std::string> Cells(const v1::IterationBatch& batch, int k, const FollowOptions& options) {
+std::vector<std::string> Cells(const v1::IterationBatch& batch, int k,
+                               const FollowOptions& options) {
   std::vector<std::string> cells = {absl::StrCat(batch.iteration(k)), ExactNumber(batch.loss(k)),
-                                    ExactNumber(batch.residual_norm(k)), ExactNumber(batch.rate_estimate(k)),
+                                    ExactNumber(batch.residual_norm(k)),
+                                    ExactNumber(batch.rate_estimate(k)),
                                     ExactNumber(batch.theory_bound(k))};
   if (options.with_prediction) {
     cells.push_back(ExactNumber(batch.predicted_residual_norm(k)));
@@ -97,7 +103,8 @@ std::vector<std::string> Cells(const v1::IterationBatch& batch, int k, const Fol
 // A line a record, or an object an event.
 class LineHandler : public client::WatchHandler {
  public:
-  LineHandler(const Context& context, const FollowOptions& options) : context_(context), options_(options) {}
+  LineHandler(const Context& context, const FollowOptions& options)
+      : context_(context), options_(options) {}
 
   void OnSnapshot(const v1::TrainingJob& job) override {
     if (context_.output == OutputFormat::kJson) {
@@ -240,7 +247,8 @@ class LaneHandler : public client::WatchHandler {
 void PlainProgress(const std::string& title, std::span<const plot::Envelope> curves) {
   std::string text = title;
   for (const plot::Envelope& curve : curves) {
-    absl::StrAppend(&text, "  ", curve.label(), ": iteration ", std::max<int64_t>(curve.last_iteration(), 0));
+    absl::StrAppend(&text, "  ", curve.label(), ": iteration ",
+                    std::max<int64_t>(curve.last_iteration(), 0));
     if (curve.last_iteration() >= 0) {
       absl::StrAppendFormat(&text, " loss %.3g", curve.last_value());
     }
@@ -272,7 +280,8 @@ absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& conte
   const std::stop_token stop = InterruptToken();
   client::Client client = context.Connect();
   Race race(labels);
-  std::vector<absl::StatusOr<v1::TrainingJob>> results(names.size(), absl::UnknownError("not ended"));
+  std::vector<absl::StatusOr<v1::TrainingJob>> results(names.size(),
+                                                       absl::UnknownError("not ended"));
   std::atomic<size_t> ended = 0;
   std::vector<std::jthread> watches;
   for (size_t lane = 0; lane < names.size(); ++lane) {

@@ -20,14 +20,15 @@ struct FollowOptions {
   bool with_elapsed = false;
 };
 
-// Follows one job to its end. On a terminal: a semilog chart that is drawn again as records come, at most ten times a
-// second; in a pipe: a line a record (or a JSON object an event, with -o json), each as it comes.
-// The first Ctrl-C ends the watch, never the job.
+// Follows one job to its end. On a terminal: a semilog chart that is drawn again as records come,
+// at most ten times a second; in a pipe: a line a record (or a JSON object an event, with -o json),
+// each as it comes. The first Ctrl-C ends the watch, never the job.
 absl::StatusOr<v1::TrainingJob> Follow(const Context& context, const FollowOptions& options);
 
-// Follows several jobs at once, drawn into one chart; in a pipe, one progress line a job and second on stderr.
-// labels: one a job.  Answers the final jobs in the same order.
-absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& context, std::span<const std::string> names,
+// Follows several jobs at once, drawn into one chart; in a pipe, one progress line a job and second
+// on stderr. labels: one a job.  Answers the final jobs in the same order.
+absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& context,
+                                                            std::span<const std::string> names,
                                                             std::span<const std::string> labels,
                                                             const std::string& title);
 

@@ -1,8 +1,8 @@
 #include "client/cli/interrupt.h"
 
-#include <csignal>
 #include <pthread.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <thread>
 

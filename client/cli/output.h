@@ -24,8 +24,8 @@ std::string FormatTable(const TextTable& table);
 // RFC 4180: cells with a comma, quote or line end are quoted.
 std::string FormatCsv(const TextTable& table);
 
-// Protobuf's JSON mapping on one line; int64 are strings there. Fields at their default are left out unless
-// `every_field`.
+// Protobuf's JSON mapping on one line; int64 are strings there. Fields at their default are left
+// out unless `every_field`.
 std::string ToJson(const google::protobuf::Message& message, bool every_field = false);
 
 // The same content as block-style YAML, ended by a line end.

@@ -21,8 +21,10 @@ ExitCode RunWith(const Context& context, const absl::StatusOr<v1::TrainingJobSpe
 
 }  // namespace
 
-void AddProblemCommands(CLI::App& command, const Context& context, const ProblemCommandOptions& options,
-                        std::function<ExitCode(v1::TrainingJobSpec)> run, std::function<ExitCode()>& action) {
+void AddProblemCommands(CLI::App& command, const Context& context,
+                        const ProblemCommandOptions& options,
+                        std::function<ExitCode(v1::TrainingJobSpec)> run,
+                        std::function<ExitCode()>& action) {
   struct Problem {
     const char* name;
     const char* description;
@@ -30,10 +32,12 @@ void AddProblemCommands(CLI::App& command, const Context& context, const Problem
     absl::StatusOr<v1::TrainingJobSpec> (SpecFlags::*spec)() const;
   };
   static constexpr Problem kProblems[] = {
-      {"quadratic", "a strongly convex quadratic, or least squares on a data set", &SpecFlags::AddQuadratic,
-       &SpecFlags::Quadratic},
-      {"relu", "a wide one-hidden-layer ReLU network", &SpecFlags::AddReluNetwork, &SpecFlags::ReluNetwork},
-      {"deep-linear", "a deep linear network", &SpecFlags::AddDeepLinearNetwork, &SpecFlags::DeepLinearNetwork},
+      {"quadratic", "a strongly convex quadratic, or least squares on a data set",
+       &SpecFlags::AddQuadratic, &SpecFlags::Quadratic},
+      {"relu", "a wide one-hidden-layer ReLU network", &SpecFlags::AddReluNetwork,
+       &SpecFlags::ReluNetwork},
+      {"deep-linear", "a deep linear network", &SpecFlags::AddDeepLinearNetwork,
+       &SpecFlags::DeepLinearNetwork},
   };
   for (const Problem& problem : kProblems) {
     auto flags = std::make_shared<SpecFlags>();
@@ -50,7 +54,8 @@ void AddProblemCommands(CLI::App& command, const Context& context, const Problem
   }
   if (options.spec_file) {
     auto path = std::make_shared<std::string>();
-    command.add_option("-f,--file", *path, "a TrainingJobSpec in protobuf text format or JSON; - for standard input");
+    command.add_option("-f,--file", *path,
+                       "a TrainingJobSpec in protobuf text format or JSON; - for standard input");
     command.require_subcommand(0, 1);
     command.callback([path, &context, run, &action, &command] {
       if (!command.get_subcommands().empty()) {

@@ -14,9 +14,11 @@ struct ProblemCommandOptions {
   bool spec_file = true;        // offer -f FILE instead of a problem
 };
 
-// Adds the sub-commands `quadratic`, `relu` and `deep-linear` with their flags below `command`, and -f FILE; `run` is
-// called with the spec that the flags or the file describe.
-void AddProblemCommands(CLI::App& command, const Context& context, const ProblemCommandOptions& options,
-                        std::function<ExitCode(v1::TrainingJobSpec)> run, std::function<ExitCode()>& action);
+// Adds the sub-commands `quadratic`, `relu` and `deep-linear` with their flags below `command`, and
+// -f FILE; `run` is called with the spec that the flags or the file describe.
+void AddProblemCommands(CLI::App& command, const Context& context,
+                        const ProblemCommandOptions& options,
+                        std::function<ExitCode(v1::TrainingJobSpec)> run,
+                        std::function<ExitCode()>& action);
 
 }  // namespace polyak::cli

@@ -16,9 +16,9 @@ struct RacePair {
   v1::TrainingJob momentum;
 };
 
-// The table of the demo and of `polyak race`: class, data, kappa, predicted and measured rate of each method, iterations
-// to the tolerance, measured acceleration (ratio of iterations) against the predicted one (ratio of log rates), and
-// whether the bound held at every checked iteration.
+// The table of the demo and of `polyak race`: class, data, kappa, predicted and measured rate of
+// each method, iterations to the tolerance, measured acceleration (ratio of iterations) against the
+// predicted one (ratio of log rates), and whether the bound held at every checked iteration.
 TextTable RaceTable(const std::vector<RacePair>& pairs);
 
 }  // namespace polyak::cli

@@ -15,7 +15,8 @@ namespace {
 // Keeps the first complaint of the text parser, with its place (counted from 1).
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
-  void AddError(int line, google::protobuf::io::ColumnNumber column, const std::string& message) override {
+  void AddError(int line, google::protobuf::io::ColumnNumber column,
+                const std::string& message) override {
     if (text.empty()) {
       text = absl::StrCat("line ", line + 1, ", column ", column + 1, ": ", message);
     }
@@ -25,14 +26,15 @@ class FirstError : public google::protobuf::io::ErrorCollector {
 
 }  // namespace
 
-absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text, const std::string& source) {
+absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text,
+                                                  const std::string& source) {
   v1::TrainingJobSpec spec;
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first != std::string::npos && text[first] == '{') {
     const auto status = google::protobuf::util::JsonStringToMessage(text, &spec);
     if (!status.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(source, " is not JSON of a TrainingJobSpec: ", std::string(status.message())));
+      return absl::InvalidArgumentError(absl::StrCat(
+          source, " is not JSON of a TrainingJobSpec: ", std::string(status.message())));
     }
     return spec;
   }

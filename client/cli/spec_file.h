@@ -12,6 +12,7 @@ namespace polyak::cli {
 absl::StatusOr<v1::TrainingJobSpec> ReadSpecFile(const std::string& path);
 
 // The same on text already read; `source` names it in errors.
-absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text, const std::string& source);
+absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text,
+                                                  const std::string& source);
 
 }  // namespace polyak::cli

@@ -30,7 +30,8 @@ void SpecFlags::AddDataset(CLI::App& command, const std::string& default_name) {
       ->check(CLI::IsMember({"none", "standardized", "unit-norm"}));
   command.add_option("--synthetic-examples", dataset_.examples,
                      "draw N synthetic examples instead of --dataset");
-  command.add_option("--input-dimension", dataset_.input_dimension, "of synthetic data (default 10)");
+  command.add_option("--input-dimension", dataset_.input_dimension,
+                     "of synthetic data (default 10)");
   command.add_option("--correlation", dataset_.correlation,
                      "of synthetic examples with each other, in [0, 1) (ReLU network)");
   command.add_option("--data-condition-number", dataset_.condition_number,
@@ -58,7 +59,8 @@ void SpecFlags::AddDeepLinearNetwork(CLI::App& command) {
   AddDataset(command, "datasets/wine");
   width_ = 64;
   depth_ = 4;
-  command.add_option("--output-dimension", dataset_.output_dimension, "of synthetic data (default 1)");
+  command.add_option("--output-dimension", dataset_.output_dimension,
+                     "of synthetic data (default 1)");
   command.add_option("--width", width_, "of the hidden layers, m")->capture_default_str();
   command.add_option("--depth", depth_, "number of weight matrices, L")->capture_default_str();
   command.add_option("--initialization", initialization_, "orthogonal (default) or gaussian")
@@ -77,7 +79,8 @@ void SpecFlags::AddOptimizer(CLI::App& command) {
 
 void SpecFlags::AddRun(CLI::App& command) {
   command.add_option("--iterations", iterations_, "at most this many (server's default 100,000)");
-  command.add_option("--tolerance", tolerance_, "stop at this loss relative to the initial one, in (0, 1)");
+  command.add_option("--tolerance", tolerance_,
+                     "stop at this loss relative to the initial one, in (0, 1)");
   command.add_option("--max-duration", max_seconds_, "training time at most, in seconds");
   command.add_option("--seed", seed_, "names the random start and data (default 0)");
   command.add_option("--plan", plan_, "auto (default), dense or reduced")
@@ -130,7 +133,8 @@ absl::Status SpecFlags::FillRun(v1::TrainingJobSpec& spec) const {
   if (optimizer_ == "gd") {
     if (momentum_.has_value()) {
       return absl::InvalidArgumentError(
-          "--momentum is given, but gradient descent has none; accepted with --optimizer polyak or nesterov");
+          "--momentum is given, but gradient descent has none; accepted with --optimizer polyak or "
+          "nesterov");
     }
     optimizer.mutable_gradient_descent();
     if (step_size_.has_value()) {
@@ -153,8 +157,8 @@ absl::Status SpecFlags::FillRun(v1::TrainingJobSpec& spec) const {
   if (max_seconds_.has_value()) {
     const double seconds = *max_seconds_;
     if (!(seconds > 0 && seconds <= 3e9)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--max-duration is ", seconds, "; accepted: more than 0 and at most 3e9 seconds"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--max-duration is ", seconds, "; accepted: more than 0 and at most 3e9 seconds"));
     }
     auto& duration = *spec.mutable_stopping()->mutable_max_duration();
     duration.set_seconds(static_cast<int64_t>(seconds));

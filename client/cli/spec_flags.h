@@ -11,8 +11,8 @@
 
 namespace polyak::cli {
 
-// Short flags for common jobs, written straight into a spec: what is not given stays unset, and the server decides.
-// The object must outlive the parse.
+// Short flags for common jobs, written straight into a spec: what is not given stays unset, and the
+// server decides. The object must outlive the parse.
 class SpecFlags {
  public:
   // Each adds the flags of one problem class to `command`.
@@ -25,7 +25,8 @@ class SpecFlags {
   void AddRun(CLI::App& command);
 
   // The spec of the class whose flags were parsed.
-  // Errors: InvalidArgument for a combination that no spec can express (--momentum with gradient descent).
+  // Errors: InvalidArgument for a combination that no spec can express (--momentum with gradient
+  // descent).
   absl::StatusOr<v1::TrainingJobSpec> Quadratic() const;
   absl::StatusOr<v1::TrainingJobSpec> ReluNetwork() const;
   absl::StatusOr<v1::TrainingJobSpec> DeepLinearNetwork() const;

@@ -6,8 +6,8 @@
 
 namespace polyak::client {
 
-// Growing pauses between tries: each is drawn uniformly between half and all of a limit that doubles up to a largest one,
-// so that many clients cut at once do not come back at once.
+// Growing pauses between tries: each is drawn uniformly between half and all of a limit that
+// doubles up to a largest one, so that many clients cut at once do not come back at once.
 class Backoff {
  public:
   // seed: of the jitter; different clients take different ones.

@@ -21,7 +21,8 @@ namespace {
 // Keepalive finds a dead peer in under a minute; the server accepts pings from 20 s on.
 constexpr int kKeepaliveMilliseconds = 30'000;
 constexpr int kKeepaliveTimeoutMilliseconds = 20'000;
-// A batch of records is far smaller; the final snapshot of a job with explicit matrices may be this large.
+// A batch of records is far smaller; the final snapshot of a job with explicit matrices may be this
+// large.
 constexpr int kReceiveBytesMax = 64 << 20;
 
 uint64_t RandomSeed() {
@@ -29,9 +30,7 @@ uint64_t RandomSeed() {
   return (static_cast<uint64_t>(device()) << 32) | device();
 }
 
-std::string RandomRequestId() {
-  return absl::StrFormat("%016x%016x", RandomSeed(), RandomSeed());
-}
+std::string RandomRequestId() { return absl::StrFormat("%016x%016x", RandomSeed(), RandomSeed()); }
 
 bool MayRetry(const absl::Status& status) {
   return absl::IsUnavailable(status) ||
@@ -63,7 +62,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
 }  // namespace
 
 Client::Client(ClientOptions options)
-    : options_(std::move(options)), stub_(v1::TrainingService::NewStub(MakeChannel(options_.server))) {}
+    : options_(std::move(options)),
+      stub_(v1::TrainingService::NewStub(MakeChannel(options_.server))) {}
 
 absl::Status Client::Retrying(absl::Duration try_timeout,
                               const std::function<grpc::Status(grpc::ClientContext&)>& call) {
@@ -76,7 +76,8 @@ absl::Status Client::Retrying(absl::Duration try_timeout,
     if (status.ok() || !MayRetry(status)) {
       return status;
     }
-    const absl::Duration pause = std::max(backoff.Next(), RetryDelay(status).value_or(absl::ZeroDuration()));
+    const absl::Duration pause =
+        std::max(backoff.Next(), RetryDelay(status).value_or(absl::ZeroDuration()));
     if (absl::Now() + pause > give_up) {
       return status;
     }
@@ -114,7 +115,8 @@ absl::StatusOr<v1::TrainingJob> Client::Get(const std::string& name) {
   return std::move(*response.mutable_training_job());
 }
 
-absl::StatusOr<v1::ListTrainingJobsResponse> Client::List(const v1::ListTrainingJobsRequest& request) {
+absl::StatusOr<v1::ListTrainingJobsResponse> Client::List(
+    const v1::ListTrainingJobsRequest& request) {
   v1::ListTrainingJobsResponse response;
   absl::Status status = Retrying(options_.call_timeout, [&](grpc::ClientContext& context) {
     return stub_->ListTrainingJobs(&context, request, &response);
@@ -208,9 +210,8 @@ absl::StatusOr<v1::TrainingJob> Client::Wait(const std::string& name, absl::Dura
 }
 
 absl::StatusOr<v1::TrainingJob> Client::WatchOnce(v1::WatchTrainingJobRequest& request,
-                                                                 WatchHandler& handler,
-                                                                 std::stop_token stop,
-                                                                 bool& progressed) {
+                                                  WatchHandler& handler, std::stop_token stop,
+                                                  bool& progressed) {
   grpc::ClientContext context;
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   const auto reader = stub_->WatchTrainingJob(&context, request);
@@ -256,8 +257,8 @@ absl::StatusOr<v1::TrainingJob> Client::WatchOnce(v1::WatchTrainingJobRequest& r
   return absl::UnavailableError("the stream ended before the job did");
 }
 
-absl::StatusOr<v1::TrainingJob> Client::Watch(v1::WatchTrainingJobRequest request, WatchHandler& handler,
-                                              std::stop_token stop) {
+absl::StatusOr<v1::TrainingJob> Client::Watch(v1::WatchTrainingJobRequest request,
+                                              WatchHandler& handler, std::stop_token stop) {
   Backoff backoff(RandomSeed());
   absl::Time give_up = absl::Now() + options_.give_up_after;
   while (true) {

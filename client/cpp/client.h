@@ -14,15 +14,17 @@
 namespace polyak::client {
 
 struct ClientOptions {
-  std::string server = "127.0.0.1:50051";       // host:port, or unix:PATH
+  std::string server = "127.0.0.1:50051";           // host:port, or unix:PATH
   absl::Duration call_timeout = absl::Seconds(30);  // of one try of a unary call
-  // How long a call or a watch goes on trying without one success before it gives up with the last error.
+  // How long a call or a watch goes on trying without one success before it gives up with the last
+  // error.
   absl::Duration give_up_after = absl::Seconds(60);
   // Told before each pause: the error that made it and its length. May be empty.
   std::function<void(const absl::Status&, absl::Duration)> on_retry;
 };
 
-// What a watch delivers, in the order of docs/watch.md: every record once, in order, however often the stream was cut.
+// What a watch delivers, in the order of docs/watch.md: every record once, in order, however often
+// the stream was cut.
 class WatchHandler {
  public:
   virtual ~WatchHandler() = default;
@@ -33,28 +35,31 @@ class WatchHandler {
   virtual void OnHeartbeat(const v1::Heartbeat& /*heartbeat*/) {}
 };
 
-// A connection to one server. Safe to use from several threads. Retries by itself what is safe: UNAVAILABLE with
-// growing pauses, and RESOURCE_EXHAUSTED when the server says after how long; nothing else. Errors carry the server's
-// details (client/cpp/status.h).
+// A connection to one server. Safe to use from several threads. Retries by itself what is safe:
+// UNAVAILABLE with growing pauses, and RESOURCE_EXHAUSTED when the server says after how long;
+// nothing else. Errors carry the server's details (client/cpp/status.h).
 class Client {
  public:
   explicit Client(ClientOptions options);
 
-  // Submits a job. An empty request_id is filled with a random one first, so that a retry never makes a second job.
+  // Submits a job. An empty request_id is filled with a random one first, so that a retry never
+  // makes a second job.
   absl::StatusOr<v1::TrainingJob> Submit(v1::CreateTrainingJobRequest request);
   absl::StatusOr<v1::TrainingJob> Get(const std::string& name);
   absl::StatusOr<v1::ListTrainingJobsResponse> List(const v1::ListTrainingJobsRequest& request);
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& name);
   absl::Status Delete(const std::string& name);
   absl::StatusOr<v1::PreviewTrainingJobResponse> Preview(const v1::TrainingJobSpec& spec);
-  absl::StatusOr<v1::ReadIterationsResponse> ReadIterations(const v1::ReadIterationsRequest& request);
+  absl::StatusOr<v1::ReadIterationsResponse> ReadIterations(
+      const v1::ReadIterationsRequest& request);
   absl::StatusOr<v1::GetServerInfoResponse> ServerInfo();
 
   // Blocks until the job has ended or the timeout is over; answers the job as it then is.
   absl::StatusOr<v1::TrainingJob> Wait(const std::string& name, absl::Duration timeout);
 
-  // Follows a job to its end and answers its final form. A cut stream is resumed after the last record delivered.
-  // Errors: CANCELLED once `stop` is requested; what the server answers; the last error after give_up_after.
+  // Follows a job to its end and answers its final form. A cut stream is resumed after the last
+  // record delivered. Errors: CANCELLED once `stop` is requested; what the server answers; the last
+  // error after give_up_after.
   absl::StatusOr<v1::TrainingJob> Watch(v1::WatchTrainingJobRequest request, WatchHandler& handler,
                                         std::stop_token stop = {});
 
@@ -62,8 +67,8 @@ class Client {
   absl::Status Retrying(absl::Duration try_timeout,
                         const std::function<grpc::Status(grpc::ClientContext&)>& call);
   absl::StatusOr<v1::TrainingJob> WatchOnce(v1::WatchTrainingJobRequest& request,
-                                                           WatchHandler& handler, std::stop_token stop,
-                                                           bool& progressed);
+                                            WatchHandler& handler, std::stop_token stop,
+                                            bool& progressed);
 
   ClientOptions options_;
   std::unique_ptr<v1::TrainingService::Stub> stub_;

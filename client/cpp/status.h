@@ -16,8 +16,8 @@ struct FieldViolation {
   std::string description;  // what came and what is accepted
 };
 
-// A gRPC status as an absl::Status of the same code and message, its details (google.rpc.Status) kept as a payload for
-// the functions below.
+// A gRPC status as an absl::Status of the same code and message, its details (google.rpc.Status)
+// kept as a payload for the functions below.
 absl::Status ToAbslStatus(const grpc::Status& status);
 
 // The fields the server refused, in its order; empty for errors of another kind.

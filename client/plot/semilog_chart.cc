@@ -98,7 +98,8 @@ Range RangeOf(std::span<const Envelope> curves) {
     range.log_smallest = -1;
     range.log_largest = 0;
   }
-  // A flat curve gets half a decade on both sides, so that it does not fill the chart with rounding noise.
+  // A flat curve gets half a decade on both sides, so that it does not fill the chart with rounding
+  // noise.
   if (range.log_largest - range.log_smallest < 1) {
     const double middle = (range.log_largest + range.log_smallest) / 2;
     range.log_smallest = middle - 0.5;
@@ -121,8 +122,9 @@ void DrawCurve(const Envelope& curve, int index, const Range& range, Canvas& can
     if (bin.smallest > bin.largest) {
       continue;
     }
-    const double iteration = std::min(static_cast<double>(k) * static_cast<double>(curve.bin_width()),
-                                      static_cast<double>(range.iterations));
+    const double iteration =
+        std::min(static_cast<double>(k) * static_cast<double>(curve.bin_width()),
+                 static_cast<double>(range.iterations));
     const int x = static_cast<int>(iteration * x_scale);
     int high = row_of(bin.largest);
     int low = row_of(bin.smallest);
@@ -141,7 +143,8 @@ void DrawCurve(const Envelope& curve, int index, const Range& range, Canvas& can
 }
 
 std::string DecadeLabel(int row, int rows, const Range& range) {
-  // The decades whose height is nearest to this row; at most one label a row, and at most one every second row.
+  // The decades whose height is nearest to this row; at most one label a row, and at most one every
+  // second row.
   const double per_row = (range.log_largest - range.log_smallest) / std::max(rows - 1, 1);
   const int step = std::max(1, static_cast<int>(std::ceil(2 * per_row)));
   const double top = range.log_largest - (row - 0.5) * per_row;
@@ -205,7 +208,8 @@ std::string RenderSemilogChart(std::span<const Envelope> curves, const ChartOpti
   }
   const std::string last = absl::StrCat(range.iterations);
   const int gap = std::max(columns - 1 - static_cast<int>(last.size()), 1);
-  absl::StrAppend(&text, "\n", std::string(kLabelColumns + 1, ' '), "0", std::string(gap, ' '), last, "\n");
+  absl::StrAppend(&text, "\n", std::string(kLabelColumns + 1, ' '), "0", std::string(gap, ' '),
+                  last, "\n");
   absl::StrAppend(&text, Legend(curves, options), "\n");
   return text;
 }

@@ -17,8 +17,9 @@ struct ChartOptions {
   std::string title;
 };
 
-// A chart of curves over iterations, the value axis logarithmic with a label at each drawn decade, as lines of text,
-// each ended by '\n'. Curves that hold nothing drawable appear in the legend alone.
+// A chart of curves over iterations, the value axis logarithmic with a label at each drawn decade,
+// as lines of text, each ended by '\n'. Curves that hold nothing drawable appear in the legend
+// alone.
 //   Braille cells have 2 x 4 dots; ASCII draws curve k with the k-th of "*o+x#@".
 // Cost: O(bins + width height).
 std::string RenderSemilogChart(std::span<const Envelope> curves, const ChartOptions& options);

@@ -13,8 +13,8 @@
 
 namespace polyak::base {
 
-// The project's only lock: absl::Mutex with thread annotations; the standard library's under ThreadSanitizer, which
-// understands that one only (docs/decisions/thread-sanitizer.md).
+// The project's only lock: absl::Mutex with thread annotations; the standard library's under
+// ThreadSanitizer, which understands that one only (docs/decisions/thread-sanitizer.md).
 #ifdef POLYAK_THREAD_SANITIZER
 
 class ABSL_LOCKABLE Mutex {
@@ -57,7 +57,9 @@ using CondVar = absl::CondVar;
 
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
-  explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) { mutex_->Lock(); }
+  explicit MutexLock(Mutex* mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex) : mutex_(mutex) {
+    mutex_->Lock();
+  }
   ~MutexLock() ABSL_UNLOCK_FUNCTION() { mutex_->Unlock(); }
   MutexLock(const MutexLock&) = delete;
   MutexLock& operator=(const MutexLock&) = delete;

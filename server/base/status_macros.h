@@ -24,7 +24,8 @@
   }                                                                    \
   declaration = std::move(result).value()
 
-// POLYAK_ASSIGN_OR_RETURN(const Dataset data, MakeDataset(spec)): declares `data`, or returns the error.
-#define POLYAK_ASSIGN_OR_RETURN(declaration, expression)                                            \
+// POLYAK_ASSIGN_OR_RETURN(const Dataset data, MakeDataset(spec)): declares `data`, or returns the
+// error.
+#define POLYAK_ASSIGN_OR_RETURN(declaration, expression)                                          \
   POLYAK_ASSIGN_OR_RETURN_INNER(POLYAK_STATUS_CONCATENATE(polyak_result_, __LINE__), declaration, \
                                 expression)

@@ -4,7 +4,8 @@
 
 namespace polyak::base {
 
-// One wish to stop, sent against the current: set by any thread, read by the one that works. Never unset.
+// One wish to stop, sent against the current: set by any thread, read by the one that works. Never
+// unset.
 class StopToken {
  public:
   // Relaxed: the wish carries no data; whoever set it publishes its reason under its own lock.

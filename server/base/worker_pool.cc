@@ -29,6 +29,11 @@ void WorkerPool::Submit(std::function<void()> task) {
   changed_.Signal();
 }
 
+bool WorkerPool::responsive() const {
+  const MutexLock lock(&mutex_);
+  return tasks_.empty() || busy_ == thread_count();
+}
+
 void WorkerPool::Work() {
   while (true) {
     std::function<void()> task;
@@ -42,8 +47,12 @@ void WorkerPool::Work() {
       }
       task = std::move(tasks_.front());
       tasks_.pop_front();
+      ++busy_;
     }
     task();
+    task = nullptr;  // what it holds is gone before the thread counts as free
+    const MutexLock lock(&mutex_);
+    --busy_;
   }
 }
 

@@ -20,13 +20,17 @@ class WorkerPool {
   // From any thread. The task must not throw.
   void Submit(std::function<void()> task);
   int thread_count() const { return static_cast<int>(threads_.size()); }
+  // False if a task waits although a thread is free. That may be so for the moment a thread needs
+  // to wake up; where it lasts, threads have been lost.
+  bool responsive() const;
 
  private:
   void Work();
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
+  int busy_ ABSL_GUARDED_BY(mutex_) = 0;  // threads that run a task
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::jthread> threads_;
 };

@@ -11,7 +11,8 @@ namespace {
 // Collects details; every error has exactly one ErrorInfo.
 class Builder {
  public:
-  Builder(absl::StatusCode code, const std::string& reason, const std::string& message) : code_(code) {
+  Builder(absl::StatusCode code, const std::string& reason, const std::string& message)
+      : code_(code) {
     status_.set_code(static_cast<int>(code));
     status_.set_message(message);
     info_.set_domain("polyak.v1");
@@ -59,8 +60,9 @@ absl::Status InvalidArgument(const spec::Violations& violations) {
     field.set_description(violation.description);
   }
   std::string message =
-      violations.count() == 1 ? "1 field of the request is refused" :
-                                absl::StrCat(violations.count(), " fields of the request are refused");
+      violations.count() == 1
+          ? "1 field of the request is refused"
+          : absl::StrCat(violations.count(), " fields of the request are refused");
   const int64_t rest = violations.count() - static_cast<int64_t>(violations.kept().size());
   if (rest > 0) {
     absl::StrAppend(&message, "; the first ", violations.kept().size(), " are listed");
@@ -86,7 +88,8 @@ absl::Status AlreadyExists(const std::string& reason, const std::string& message
   return Builder(absl::StatusCode::kAlreadyExists, reason, message).Build();
 }
 
-absl::Status FailedPrecondition(const std::string& reason, const std::string& subject, const std::string& message) {
+absl::Status FailedPrecondition(const std::string& reason, const std::string& subject,
+                                const std::string& message) {
   google::rpc::PreconditionFailure failure;
   auto& violation = *failure.add_violations();
   violation.set_type(reason);
@@ -95,7 +98,8 @@ absl::Status FailedPrecondition(const std::string& reason, const std::string& su
   return Builder(absl::StatusCode::kFailedPrecondition, reason, message).Detail(failure).Build();
 }
 
-absl::Status OutOfRange(const std::string& message, const std::map<std::string, std::string>& metadata) {
+absl::Status OutOfRange(const std::string& message,
+                        const std::map<std::string, std::string>& metadata) {
   Builder builder(absl::StatusCode::kOutOfRange, "CURSOR_BEYOND_END", message);
   for (const auto& [key, value] : metadata) {
     builder.Metadata(key, value);
@@ -103,8 +107,8 @@ absl::Status OutOfRange(const std::string& message, const std::map<std::string, 
   return builder.Build();
 }
 
-absl::Status ResourceExhausted(const std::string& reason, const std::string& subject, const std::string& message,
-                               absl::Duration retry_after) {
+absl::Status ResourceExhausted(const std::string& reason, const std::string& subject,
+                               const std::string& message, absl::Duration retry_after) {
   google::rpc::QuotaFailure failure;
   auto& violation = *failure.add_violations();
   violation.set_subject(subject);

@@ -7,7 +7,9 @@
 namespace polyak::jobs {
 
 Job::Job(storage::JobSnapshot snapshot, std::shared_ptr<const runner::PreparedJob> prepared)
-    : prepared_(std::move(prepared)), trace_(engine::kTraceColumns), snapshot_(std::move(snapshot)) {}
+    : prepared_(std::move(prepared)),
+      trace_(engine::kTraceColumns),
+      snapshot_(std::move(snapshot)) {}
 
 storage::JobSnapshot Job::snapshot() const {
   const base::MutexLock lock(&mutex_);

@@ -12,8 +12,8 @@
 
 namespace polyak::jobs {
 
-// One job while the server holds it: its latest snapshot, its trace, and the wish to stop. Shared by the worker that runs
-// it and the handlers that read it.
+// One job while the server holds it: its latest snapshot, its trace, and the wish to stop. Shared
+// by the worker that runs it and the handlers that read it.
 class Job {
  public:
   Job(storage::JobSnapshot snapshot, std::shared_ptr<const runner::PreparedJob> prepared);

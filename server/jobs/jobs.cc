@@ -13,6 +13,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/base/check.h"
 #include "server/jobs/errors.h"
+#include "server/runner/canary.h"
 #include "server/runner/runner.h"
 #include "server/spec/describe.h"
 #include "server/spec/parse_filter.h"
@@ -39,7 +40,8 @@ std::string RandomUid() {
   bytes[8] = static_cast<uint8_t>((bytes[8] & 0x3f) | 0x80);
   std::string uid;
   for (size_t k = 0; k < bytes.size(); ++k) {
-    absl::StrAppendFormat(&uid, "%s%02x", k == 4 || k == 6 || k == 8 || k == 10 ? "-" : "", bytes[k]);
+    absl::StrAppendFormat(&uid, "%s%02x", k == 4 || k == 6 || k == 8 || k == 10 ? "-" : "",
+                          bytes[k]);
   }
   return uid;
 }
@@ -123,24 +125,50 @@ struct Jobs::Admission {
 };
 
 Jobs::Jobs(const JobsOptions& options, storage::JobStore& store, const base::Clock& clock)
-    : options_(options), store_(store), clock_(clock), pulse_(clock), workers_(options.workers), admission_(1) {}
+    : options_(options),
+      store_(store),
+      clock_(clock),
+      all_workers_up_(options.workers),
+      pulse_(clock),
+      workers_(options.workers),
+      admission_(1) {
+  RunCanaries();
+}
 
 Jobs::~Jobs() { Drain(); }
+
+void Jobs::RunCanaries() {
+  for (int k = 0; k < options_.workers; ++k) {
+    workers_.Submit([this] {
+      all_workers_up_.arrive_and_wait();  // so that each worker takes one
+      canaries_passed_ += runner::CanaryPasses(clock_) ? 1 : 0;
+    });
+  }
+}
+
+bool Jobs::CheckHealth() {
+  constexpr int kChecksMax = 5;
+  unresponsive_checks_ = workers_.responsive() ? 0 : unresponsive_checks_ + 1;
+  return !draining() && canaries_passed_ == options_.workers && unresponsive_checks_ < kChecksMax;
+}
 
 absl::Status Jobs::ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations) {
   const double needed = forecast.memory_bytes();
   if (needed > options_.limits.memory_bytes) {
-    violations.Add("spec", absl::StrFormat("needs %.4g MB of memory, %.4g MB of it for the trace of max_iterations "
-                                           "records; accepted: up to %.4g MB on this server",
-                                           needed / 1e6, forecast.trace_bytes() / 1e6,
-                                           options_.limits.memory_bytes / 1e6));
+    violations.Add(
+        "spec",
+        absl::StrFormat("needs %.4g MB of memory, %.4g MB of it for the trace of max_iterations "
+                        "records; accepted: up to %.4g MB on this server",
+                        needed / 1e6, forecast.trace_bytes() / 1e6,
+                        options_.limits.memory_bytes / 1e6));
     return InvalidArgument(violations);
   }
   const base::MutexLock lock(&mutex_);
   if (reserved_bytes_ + needed > options_.limits.memory_bytes) {
     return ResourceExhausted(
         "MEMORY_IN_USE", "memory",
-        absl::StrFormat("the job needs %.4g MB, and %.4g of %.4g MB are in use by other jobs; deleting ended jobs frees "
+        absl::StrFormat("the job needs %.4g MB, and %.4g of %.4g MB are in use by other jobs; "
+                        "deleting ended jobs frees "
                         "their records",
                         needed / 1e6, reserved_bytes_ / 1e6, options_.limits.memory_bytes / 1e6),
         kRetryAfter);
@@ -158,8 +186,8 @@ absl::Status Jobs::TakePlace() {
   const base::MutexLock lock(&mutex_);
   if (places_taken_ >= options_.queue_capacity) {
     return ResourceExhausted("QUEUE_FULL", "queue",
-                             absl::StrCat("the queue is full: ", places_taken_, " of ", options_.queue_capacity,
-                                          " places are taken"),
+                             absl::StrCat("the queue is full: ", places_taken_, " of ",
+                                          options_.queue_capacity, " places are taken"),
                              kRetryAfter);
   }
   ++places_taken_;
@@ -185,9 +213,11 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   if (*earlier != nullptr) {
     return done(*earlier);
   }
-  if (!request.training_job_id().empty() && store_.Get(spec::JobName(request.training_job_id())).ok()) {
-    return done(AlreadyExists("ID_TAKEN", absl::StrCat("training_job_id '", request.training_job_id(),
-                                                       "' is taken; accepted: an unused id, or empty")));
+  if (!request.training_job_id().empty() &&
+      store_.Get(spec::JobName(request.training_job_id())).ok()) {
+    return done(
+        AlreadyExists("ID_TAKEN", absl::StrCat("training_job_id '", request.training_job_id(),
+                                               "' is taken; accepted: an unused id, or empty")));
   }
   const v1::Forecast forecast = runner::ForecastCost(*parsed);
   if (absl::Status status = TakePlace(); !status.ok()) {
@@ -214,7 +244,8 @@ void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
       status = violations.empty() ? absl::OkStatus() : InvalidArgument(violations);
     }
   } catch (const std::bad_alloc&) {
-    status = ResourceExhausted("MEMORY_IN_USE", "memory", "the machine has no memory for this job now", kRetryAfter);
+    status = ResourceExhausted("MEMORY_IN_USE", "memory",
+                               "the machine has no memory for this job now", kRetryAfter);
   }
   if (!status.ok()) {
     ReleaseMemory(static_cast<int64_t>(admission->reserved_bytes));
@@ -227,7 +258,8 @@ void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
   Enqueue(admission, std::move(prepared));
 }
 
-void Jobs::Enqueue(const std::shared_ptr<Admission>& admission, std::shared_ptr<const runner::PreparedJob> prepared) {
+void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
+                   std::shared_ptr<const runner::PreparedJob> prepared) {
   const v1::CreateTrainingJobRequest& request = admission->request;
   auto form = std::make_shared<v1::TrainingJob>();
   const std::string& id = request.training_job_id();
@@ -252,7 +284,8 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission, std::shared_ptr<
     }
   }
   if (!is_new) {
-    return admission->done(AlreadyExists("ID_TAKEN", absl::StrCat(form->name(), " was created at the same moment")));
+    return admission->done(
+        AlreadyExists("ID_TAKEN", absl::StrCat(form->name(), " was created at the same moment")));
   }
   store_.Insert(form, admission->key, [this, admission, job, form](const absl::Status& status) {
     if (!status.ok()) {
@@ -310,8 +343,9 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
     form.mutable_error()->set_code(static_cast<int>(result.status().code()));
     form.mutable_error()->set_message(std::string(result.status().message()));
   } else {
-    form.set_state(result->reason == engine::StopReason::kCancelled ? v1::TrainingJob::STATE_CANCELLED
-                                                                    : v1::TrainingJob::STATE_SUCCEEDED);
+    form.set_state(result->reason == engine::StopReason::kCancelled
+                       ? v1::TrainingJob::STATE_CANCELLED
+                       : v1::TrainingJob::STATE_SUCCEEDED);
     *form.mutable_termination() = spec::DescribeTermination(result->reason);
     *form.mutable_summary() = result->summary;
   }
@@ -374,22 +408,28 @@ absl::StatusOr<std::shared_ptr<Job>> Jobs::Find(const std::string& name) const {
   return found->second;
 }
 
-absl::StatusOr<v1::ListTrainingJobsResponse> Jobs::List(const v1::ListTrainingJobsRequest& request) const {
+absl::StatusOr<v1::ListTrainingJobsResponse> Jobs::List(
+    const v1::ListTrainingJobsRequest& request) const {
   spec::Violations violations;
   const spec::JobFilter filter = spec::ParseFilter(request.filter(), violations);
   if (request.page_size() < 0 || request.page_size() > kPageSizeMax) {
-    violations.Add("page_size", spec::Refusal(request.page_size(), absl::StrCat("0 (", kPageSizeDefault, ") to ",
-                                                                                kPageSizeMax)));
+    violations.Add("page_size",
+                   spec::Refusal(request.page_size(),
+                                 absl::StrCat("0 (", kPageSizeDefault, ") to ", kPageSizeMax)));
   }
   // A token is the place of the next job and a digest of the filter it belongs to.
-  const std::string digest = absl::StrFormat("-%08x", std::hash<std::string>()(request.filter()) & 0xffffffff);
+  const std::string digest =
+      absl::StrFormat("-%08x", std::hash<std::string>()(request.filter()) & 0xffffffff);
   storage::ListPage page;
   if (!request.page_token().empty()) {
     const std::string& token = request.page_token();
     const auto read = std::from_chars(token.data(), token.data() + token.size(), page.before);
-    if (read.ec != std::errc() || page.before <= 0 || std::string(read.ptr, token.data() + token.size()) != digest) {
-      violations.Add("page_token", "is not one of this list; accepted: next_page_token of the answer before, with the same "
-                                   "filter");
+    if (read.ec != std::errc() || page.before <= 0 ||
+        std::string(read.ptr, token.data() + token.size()) != digest) {
+      violations.Add(
+          "page_token",
+          "is not one of this list; accepted: next_page_token of the answer before, with the same "
+          "filter");
     }
   }
   if (!violations.empty()) {
@@ -444,8 +484,9 @@ absl::Status Jobs::Delete(const std::string& name) {
   }
   const std::shared_ptr<Job>& job = *found;
   if (!job->ended()) {
-    return FailedPrecondition("JOB_ACTIVE", name,
-                              absl::StrCat(name, " has not ended; accepted: an ended job (cancel it first)"));
+    return FailedPrecondition(
+        "JOB_ACTIVE", name,
+        absl::StrCat(name, " has not ended; accepted: an ended job (cancel it first)"));
   }
   absl::Status result;
   store_.Remove(name, [&result](const absl::Status& status) { result = status; });
@@ -478,8 +519,8 @@ void Jobs::Preview(const v1::TrainingJobSpec& spec, PreviewDone done) {
       prepared = runner::Prepare(parsed, found);
     } catch (const std::bad_alloc&) {
       ReleaseMemory(static_cast<int64_t>(forecast.memory_bytes()));
-      return done(ResourceExhausted("MEMORY_IN_USE", "memory", "the machine has no memory for this preview now",
-                                    kRetryAfter));
+      return done(ResourceExhausted("MEMORY_IN_USE", "memory",
+                                    "the machine has no memory for this preview now", kRetryAfter));
     }
     ReleaseMemory(static_cast<int64_t>(forecast.memory_bytes()));
     if (!found.empty()) {
@@ -503,7 +544,7 @@ void Jobs::Drain() {
       job->stop().RequestStop();
     }
   }
-  pulse_.Nudge();
+  pulse_.WakeAll();
 }
 
 }  // namespace polyak::jobs

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <latch>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -25,8 +26,8 @@ struct JobsOptions {
   int64_t queue_capacity = 1000;
 };
 
-// The life of all jobs, and the only door to them. Safe from any thread; nothing here waits for a computation: work that
-// needs one is answered by a callback from another thread.
+// The life of all jobs, and the only door to them. Safe from any thread; nothing here waits for a
+// computation: work that needs one is answered by a callback from another thread.
 class Jobs {
  public:
   using JobDone = std::function<void(absl::StatusOr<storage::JobSnapshot>)>;
@@ -42,7 +43,8 @@ class Jobs {
   void Preview(const v1::TrainingJobSpec& spec, PreviewDone done);
 
   absl::StatusOr<storage::JobSnapshot> Get(const std::string& name) const;
-  absl::StatusOr<v1::ListTrainingJobsResponse> List(const v1::ListTrainingJobsRequest& request) const;
+  absl::StatusOr<v1::ListTrainingJobsResponse> List(
+      const v1::ListTrainingJobsRequest& request) const;
   absl::StatusOr<storage::JobSnapshot> Cancel(const std::string& name);
   absl::Status Delete(const std::string& name);
 
@@ -52,11 +54,14 @@ class Jobs {
   void Compute(std::function<void()> task) { admission_.Submit(std::move(task)); }
   Pulse& pulse() { return pulse_; }
 
-  // Stops admission, asks running jobs to stop and wakes every reader. Jobs keep their state: they are not cancelled.
+  // Stops admission, asks running jobs to stop and wakes every reader. Jobs keep their state: they
+  // are not cancelled.
   void Drain();
   bool draining() const { return draining_.load(std::memory_order_acquire); }
-  // Whether the workers still take jobs: what health is bound to.
-  bool healthy() const { return !draining(); }
+  // Whether jobs are taken and run: every worker has trained a small problem to its known end, no
+  // job waits beside a free worker, and the server is not draining. To be asked about once a
+  // second.
+  bool CheckHealth();
   const JobsOptions& options() const { return options_; }
   bool survives_restart() const { return store_.survives_restart(); }
 
@@ -67,7 +72,10 @@ class Jobs {
   void ReleaseMemory(int64_t bytes);
   absl::Status TakePlace();
   void Admit(const std::shared_ptr<Admission>& admission);
-  void Enqueue(const std::shared_ptr<Admission>& admission, std::shared_ptr<const runner::PreparedJob> prepared);
+  void Enqueue(const std::shared_ptr<Admission>& admission,
+               std::shared_ptr<const runner::PreparedJob> prepared);
+  // Has every worker, all at once, train the canary.
+  void RunCanaries();
   void RunNext();
   void RunJob(const std::shared_ptr<Job>& job);
   void Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form);
@@ -78,6 +86,9 @@ class Jobs {
   storage::JobStore& store_;
   const base::Clock& clock_;
   std::atomic<bool> draining_ = false;
+  std::atomic<int> canaries_passed_ = 0;
+  std::latch all_workers_up_;
+  int unresponsive_checks_ = 0;  // in a row; of the thread that calls CheckHealth
 
   mutable base::Mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<Job>> jobs_ ABSL_GUARDED_BY(mutex_);
@@ -87,8 +98,8 @@ class Jobs {
 
   Pulse pulse_;
   base::WorkerPool workers_;
-  // Eigenvalues for Create and Preview, so that long jobs never hold them up. Last, so that it is gone before what its tasks
-  // use.
+  // Eigenvalues for Create and Preview, so that long jobs never hold them up. Last, so that it is
+  // gone before what its tasks use.
   base::WorkerPool admission_;
 };
 

@@ -39,6 +39,15 @@ void Pulse::Nudge() {
   changed_.SignalAll();
 }
 
+void Pulse::WakeAll() {
+  const base::MutexLock lock(&mutex_);
+  for (auto& [number, watcher] : watchers_) {
+    watcher.deadline = 0;
+  }
+  nudged_ = true;
+  changed_.SignalAll();
+}
+
 int64_t Pulse::watcher_count() const {
   const base::MutexLock lock(&mutex_);
   return static_cast<int64_t>(watchers_.size());
@@ -49,7 +58,8 @@ void Pulse::WakeMoved() {
   for (auto& [number, watcher] : watchers_) {
     const storage::JobSnapshot snapshot = watcher.job->snapshot();
     const int64_t rows = watcher.job->reader().row_count();
-    if (rows == watcher.seen_rows && snapshot.get() == watcher.seen_snapshot && now < watcher.deadline) {
+    if (rows == watcher.seen_rows && snapshot.get() == watcher.seen_snapshot &&
+        now < watcher.deadline) {
       continue;
     }
     watcher.seen_rows = rows;

@@ -13,12 +13,12 @@
 
 namespace polyak::jobs {
 
-// One thread that wakes readers of jobs that moved: new rows, a new state, or a reader's own deadline. Trainers never call
-// it; it looks at their traces every 10 ms while anybody watches.
+// One thread that wakes readers of jobs that moved: new rows, a new state, or a reader's own
+// deadline. Trainers never call it; it looks at their traces every 10 ms while anybody watches.
 class Pulse {
  public:
-  // Called on the pulse thread, shortly, without a wait. Returns the next monotonic time at which it wants to be called
-  // although nothing moved; infinity for never.
+  // Called on the pulse thread, shortly, without a wait. Returns the next monotonic time at which
+  // it wants to be called although nothing moved; infinity for never.
   using Wake = std::function<double()>;
 
   explicit Pulse(const base::Clock& clock);
@@ -26,11 +26,13 @@ class Pulse {
 
   // Wake is called once soon, and then whenever the job moved. Returns a number for Remove.
   uint64_t Add(std::shared_ptr<Job> job, Wake wake);
-  // After it returned, wake is not running and won't be called. Never call it from within a wake, nor under a lock that a
-  // wake takes.
+  // After it returned, wake is not running and won't be called. Never call it from within a wake,
+  // nor under a lock that a wake takes.
   void Remove(uint64_t number);
   // A job's state has changed: look at once.
   void Nudge();
+  // Wakes every watcher once, moved or not.
+  void WakeAll();
   int64_t watcher_count() const;
 
  private:

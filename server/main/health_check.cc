@@ -10,8 +10,8 @@
 namespace polyak::server {
 namespace {
 
-// grpc.health.v1: an empty request is an empty message; the answer's field 1 is the status, 1 for SERVING. The messages are
-// part of gRPC, which keeps their generated classes to itself.
+// grpc.health.v1: an empty request is an empty message; the answer's field 1 is the status, 1 for
+// SERVING. The messages are part of gRPC, which keeps their generated classes to itself.
 constexpr char kServingAnswer[] = "\x08\x01";
 
 }  // namespace
@@ -25,7 +25,8 @@ int CheckHealth(const std::string& server) {
   grpc::ByteBuffer request(&empty, 1);
   grpc::ByteBuffer response;
   grpc::CompletionQueue queue;
-  const auto call = stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
+  const auto call =
+      stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request, &queue);
   call->StartCall();
   grpc::Status status;
   call->Finish(&response, &status, nullptr);

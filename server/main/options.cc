@@ -15,11 +15,13 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
   program.add_option("--listen", options.listen, "HOST:PORT or unix:PATH; port 0 picks a free one")
       ->envname("POLYAKD_LISTEN")
       ->capture_default_str();
-  program.add_option("--data-dir", options.data_dir,
-                     "where jobs are kept; created if missing. This version keeps jobs in memory only")
+  program
+      .add_option("--data-dir", options.data_dir,
+                  "where jobs are kept; created if missing. This version keeps jobs in memory only")
       ->envname("POLYAKD_DATA_DIR");
-  program.add_flag("--allow-unauthenticated", options.allow_unauthenticated,
-                   "listen beyond loopback although anyone who reaches the port may use it")
+  program
+      .add_flag("--allow-unauthenticated", options.allow_unauthenticated,
+                "listen beyond loopback although anyone who reaches the port may use it")
       ->envname("POLYAKD_ALLOW_UNAUTHENTICATED");
   program.add_flag("!--no-reflection", options.reflection, "do not offer gRPC server reflection")
       ->envname("POLYAKD_REFLECTION");
@@ -27,15 +29,20 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
       ->envname("POLYAKD_WORKERS")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  program.add_option("--queue-capacity", options.queue_capacity, "jobs that may wait; more are refused")
+  program
+      .add_option("--queue-capacity", options.queue_capacity,
+                  "jobs that may wait; more are refused")
       ->envname("POLYAKD_QUEUE_CAPACITY")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
       ->capture_default_str();
-  program.add_option("--max-watchers", options.max_watchers, "watches open at once; more are refused")
+  program
+      .add_option("--max-watchers", options.max_watchers, "watches open at once; more are refused")
       ->envname("POLYAKD_MAX_WATCHERS")
       ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
       ->capture_default_str();
-  program.add_option("--memory", options.memory_mebibytes, "MiB for all jobs together; 0: three quarters of the machine's")
+  program
+      .add_option("--memory", options.memory_mebibytes,
+                  "MiB for all jobs together; 0: three quarters of the machine's")
       ->envname("POLYAKD_MEMORY")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->capture_default_str();
@@ -43,7 +50,9 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
       ->envname("POLYAKD_MAX_MESSAGE")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
-  program.add_option("--max-duration", options.max_duration_seconds, "seconds of training time a job may use")
+  program
+      .add_option("--max-duration", options.max_duration_seconds,
+                  "seconds of training time a job may use")
       ->envname("POLYAKD_MAX_DURATION")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -51,11 +60,13 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
       ->envname("POLYAKD_LOG_LEVEL")
       ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "off"}).description(""))
       ->capture_default_str();
-  program.add_option("--drain", options.drain_seconds, "seconds for open calls to end after SIGTERM")
+  program
+      .add_option("--drain", options.drain_seconds, "seconds for open calls to end after SIGTERM")
       ->envname("POLYAKD_DRAIN")
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str();
-  program.set_config("--config", "", "a TOML file with any of these flags")->envname("POLYAKD_CONFIG");
+  program.set_config("--config", "", "a TOML file with any of these flags")
+      ->envname("POLYAKD_CONFIG");
 }
 
 // Splits HOST:PORT and [HOST]:PORT. Returns false if it is neither.
@@ -73,14 +84,16 @@ bool SplitAddress(const std::string& address, std::string& host, int& port) {
   const char* begin = address.data() + colon + 1;
   const char* end = address.data() + address.size();
   const auto result = std::from_chars(begin, end, port);
-  return result.ec == std::errc() && result.ptr == end && begin != end && port >= 0 && port <= 65535;
+  return result.ec == std::errc() && result.ptr == end && begin != end && port >= 0 &&
+         port <= 65535;
 }
 
 }  // namespace
 
 ServerCommand ParseCommandLine(int argument_count, const char* const* arguments) {
   CLI::App program(
-      "polyakd: trains quadratics, wide ReLU networks and deep linear networks with momentum methods, checks the\n"
+      "polyakd: trains quadratics, wide ReLU networks and deep linear networks with momentum "
+      "methods, checks the\n"
       "theory while they run, and streams every iteration.\n"
       "\n"
       "Examples:\n"
@@ -91,7 +104,8 @@ ServerCommand ParseCommandLine(int argument_count, const char* const* arguments)
   HealthCheckCommand health;
   AddServeFlags(program, serve.options);
   program.set_version_flag("--version", "polyakd " POLYAK_VERSION);
-  CLI::App* health_check = program.add_subcommand("healthcheck", "exit 0 if the server there is serving, else 1");
+  CLI::App* health_check =
+      program.add_subcommand("healthcheck", "exit 0 if the server there is serving, else 1");
   health_check->add_option("--server", health.server, "HOST:PORT or unix:PATH")
       ->envname("POLYAK_SERVER")
       ->capture_default_str();
@@ -132,16 +146,17 @@ absl::Status CheckListenAddress(const ServerOptions& options) {
   int port = 0;
   const bool is_unix = absl::StartsWith(options.listen, "unix:") && options.listen.size() > 5;
   if (!is_unix && !SplitAddress(options.listen, host, port)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--listen is '", options.listen,
-                     "'; accepted: HOST:PORT with a port from 0 to 65535 ([HOST]:PORT for IPv6), or unix:PATH"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--listen is '", options.listen,
+        "'; accepted: HOST:PORT with a port from 0 to 65535 ([HOST]:PORT for IPv6), or unix:PATH"));
   }
   if (!IsLoopback(options.listen) && !options.allow_unauthenticated) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("--listen is '", options.listen,
-                     "', beyond this machine, and this version has no authentication: anyone who reaches the port "
-                     "could use the server. Accepted: a loopback address such as 127.0.0.1:50051, or "
-                     "--allow-unauthenticated"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--listen is '", options.listen,
+        "', beyond this machine, and this version has no authentication: anyone who reaches the "
+        "port "
+        "could use the server. Accepted: a loopback address such as 127.0.0.1:50051, or "
+        "--allow-unauthenticated"));
   }
   return absl::OkStatus();
 }

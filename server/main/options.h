@@ -8,7 +8,8 @@
 
 namespace polyak::server {
 
-// Everything the server can be told, by flag, environment (POLYAKD_LISTEN) or configuration file (TOML).
+// Everything the server can be told, by flag, environment (POLYAKD_LISTEN) or configuration file
+// (TOML).
 struct ServerOptions {
   std::string listen = "127.0.0.1:50051";
   std::string data_dir;
@@ -24,7 +25,8 @@ struct ServerOptions {
   double drain_seconds = 5;
 };
 
-// What the command line asks for: to serve, to check another server's health, or to print text and leave.
+// What the command line asks for: to serve, to check another server's health, or to print text and
+// leave.
 struct ServeCommand {
   ServerOptions options;
 };
@@ -38,11 +40,13 @@ using ServerCommand = std::variant<ServeCommand, HealthCheckCommand, ExitCommand
 
 ServerCommand ParseCommandLine(int argument_count, const char* const* arguments);
 
-// Listening beyond loopback needs authentication, which this version does not have, or --allow-unauthenticated.
-// Errors: InvalidArgument for an address that is not HOST:PORT or unix:PATH; FailedPrecondition for one beyond loopback.
+// Listening beyond loopback needs authentication, which this version does not have, or
+// --allow-unauthenticated. Errors: InvalidArgument for an address that is not HOST:PORT or
+// unix:PATH; FailedPrecondition for one beyond loopback.
 absl::Status CheckListenAddress(const ServerOptions& options);
 
-// Whether HOST:PORT or unix:PATH can only be reached from this machine. localhost counts; names that need look-up do not.
+// Whether HOST:PORT or unix:PATH can only be reached from this machine. localhost counts; names
+// that need look-up do not.
 bool IsLoopback(const std::string& address);
 
 }  // namespace polyak::server

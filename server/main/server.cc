@@ -43,8 +43,9 @@ double MemoryBudget(const ServerOptions& options) {
 
 jobs::JobsOptions MakeJobsOptions(const ServerOptions& options) {
   jobs::JobsOptions jobs_options;
-  jobs_options.workers =
-      options.workers > 0 ? options.workers : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  jobs_options.workers = options.workers > 0
+                             ? options.workers
+                             : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   jobs_options.queue_capacity = options.queue_capacity;
   jobs_options.limits.memory_bytes = MemoryBudget(options);
   jobs_options.limits.max_duration_seconds = options.max_duration_seconds;
@@ -52,7 +53,8 @@ jobs::JobsOptions MakeJobsOptions(const ServerOptions& options) {
 }
 
 // One listener, settings as in docs/decisions/grpc-settings.md.
-std::unique_ptr<grpc::Server> StartGrpc(const ServerOptions& options, service::TrainingService& service, int& port) {
+std::unique_ptr<grpc::Server> StartGrpc(const ServerOptions& options,
+                                        service::TrainingService& service, int& port) {
   grpc::EnableDefaultHealthCheckService(true);
   if (options.reflection) {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -63,7 +65,8 @@ std::unique_ptr<grpc::Server> StartGrpc(const ServerOptions& options, service::T
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_mebibytes * (1 << 20)));
   // Two servers on one port would share it silently.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  // Identity only: a compressed message of a few kB may unfold to gigabytes before its size is checked.
+  // Identity only: a compressed message of a few kB may unfold to gigabytes before its size is
+  // checked.
   builder.AddChannelArgument(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
@@ -93,30 +96,50 @@ absl::Status CheckDataDir(const std::string& data_dir) {
   std::error_code error;
   std::filesystem::create_directories(data_dir, error);
   if (error || !std::filesystem::is_directory(data_dir)) {
-    return absl::InvalidArgumentError(absl::StrCat("--data-dir is '", data_dir, "', which can't be made: ",
-                                                   error ? error.message() : "it is not a directory",
-                                                   "; accepted: a directory that can be created or exists"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--data-dir is '", data_dir,
+                     "', which can't be made: ", error ? error.message() : "it is not a directory",
+                     "; accepted: a directory that can be created or exists"));
   }
   return absl::OkStatus();
 }
 
-int WaitForSignal() {
+// Keeps the health service at what the jobs say, until a signal asks to stop. Returns the signal.
+int ServeUntilSignal(grpc::Server& server, jobs::Jobs& jobs, const telemetry::Logger& log) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  return signal;
+  bool serving = jobs.CheckHealth();
+  SetHealth(server, serving);
+  while (true) {
+    // Until it serves, look often: clients wait for it.
+    const timespec pause = serving ? timespec{1, 0} : timespec{0, 10'000'000};
+    const int signal = sigtimedwait(&signals, nullptr, &pause);
+    if (signal > 0) {
+      return signal;
+    }
+    if (const bool now = jobs.CheckHealth(); now != serving) {
+      serving = now;
+      SetHealth(server, serving);
+      if (!serving) {
+        log->error("health: NOT_SERVING, since jobs wait beside workers that don't take them");
+      }
+    }
+  }
 }
 
-void SayHello(const telemetry::Logger& log, const ServerOptions& options, const jobs::JobsOptions& jobs_options) {
-  log->info("polyakd " POLYAK_VERSION ": {} workers, {:.0f} MiB for jobs, queue of {}", jobs_options.workers,
-            jobs_options.limits.memory_bytes / kBytesPerMebibyte, jobs_options.queue_capacity);
+void SayHello(const telemetry::Logger& log, const ServerOptions& options,
+              const jobs::JobsOptions& jobs_options) {
+  log->info("polyakd " POLYAK_VERSION ": {} workers, {:.0f} MiB for jobs, queue of {}",
+            jobs_options.workers, jobs_options.limits.memory_bytes / kBytesPerMebibyte,
+            jobs_options.queue_capacity);
   log->warn("jobs are kept in memory: they don't survive a restart of this server{}",
             options.data_dir.empty() ? "" : "; nothing is written to --data-dir yet");
   if (!IsLoopback(options.listen)) {
-    log->warn("listening beyond this machine without authentication and without TLS, as --allow-unauthenticated asks");
+    log->warn(
+        "listening beyond this machine without authentication and without TLS, as "
+        "--allow-unauthenticated asks");
   }
 }
 
@@ -157,14 +180,14 @@ int Serve(const ServerOptions& options) {
   int port = 0;
   const std::unique_ptr<grpc::Server> server = StartGrpc(options, service, port);
   if (server == nullptr) {
-    return Refuse(absl::UnavailableError(absl::StrCat("can't listen on ", options.listen,
-                                                      ": the address is not of this machine, or something else has it")));
+    return Refuse(absl::UnavailableError(
+        absl::StrCat("can't listen on ", options.listen,
+                     ": the address is not of this machine, or something else has it")));
   }
   SayHello(*log, options, jobs_options);
-  SetHealth(*server, jobs.healthy());
   std::cout << "grpc " << BoundAddress(options.listen, port) << std::endl;
 
-  const int signal = WaitForSignal();
+  const int signal = ServeUntilSignal(*server, jobs, *log);
   (*log)->info("signal {}: draining", signal);
   SetHealth(*server, false);
   jobs.Drain();

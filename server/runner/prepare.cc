@@ -21,8 +21,9 @@ std::string ProblemField(const engine::ProblemSpec& problem) {
         return "spec.quadratic.spectrum";
     }
   }
-  return std::holds_alternative<engine::ReluNetworkSpec>(problem) ? "spec.relu_network.dataset"
-                                                                  : "spec.deep_linear_network.dataset";
+  return std::holds_alternative<engine::ReluNetworkSpec>(problem)
+             ? "spec.relu_network.dataset"
+             : "spec.deep_linear_network.dataset";
 }
 
 void AddStatus(const std::string& field, const absl::Status& status, spec::Violations& violations) {
@@ -40,11 +41,13 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
   forecast.set_operations_per_iteration(cost.operations_per_iteration + 4 * cost.parameters);
   constexpr double kRowBytes = sizeof(double) * static_cast<size_t>(engine::kTraceColumns);
   forecast.set_trace_bytes((static_cast<double>(spec.stopping.max_iterations) + 1) * kRowBytes);
-  forecast.set_memory_bytes(cost.bytes + state_vectors * cost.parameters * sizeof(double) + forecast.trace_bytes());
+  forecast.set_memory_bytes(cost.bytes + state_vectors * cost.parameters * sizeof(double) +
+                            forecast.trace_bytes());
   return forecast;
 }
 
-std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec, spec::Violations& violations) {
+std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
+                                           spec::Violations& violations) {
   auto job = std::make_shared<PreparedJob>();
   job->spec = spec;
   auto problem = engine::Instantiate(spec.problem, spec.seed);

@@ -25,10 +25,12 @@ struct PreparedJob {
 // What a job costs, from its spec alone: nothing is allocated.
 v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
 
-// Draws the data, computes the spectrum, chooses parameters and plan. What can't be done is a violation of the field that
-// makes it impossible: an indefinite matrix, a singular one with parameters left to theory, a plan that is not there.
-// Cost: O(d^3) or O(n^3), and one pass over the neurons under ASYMPTOTIC.
-std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec, spec::Violations& violations);
+// Draws the data, computes the spectrum, chooses parameters and plan. What can't be done is a
+// violation of the field that makes it impossible: an indefinite matrix, a singular one with
+// parameters left to theory, a plan that is not there. Cost: O(d^3) or O(n^3), and one pass over
+// the neurons under ASYMPTOTIC.
+std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
+                                           spec::Violations& violations);
 
 // The forecast with the iterations that the predicted rate implies.
 v1::Forecast ForecastRun(const PreparedJob& job);

@@ -12,9 +12,9 @@
 namespace polyak::runner {
 namespace {
 
-constexpr double kSliceSeconds = 0.010;     // aimed at: half of what a reader may wait
+constexpr double kSliceSeconds = 0.010;  // aimed at: half of what a reader may wait
 constexpr int64_t kSliceRecordsMax = 1 << 16;
-constexpr double kGrowthMax = 4;            // from one slice to the next, since the first ones are slow
+constexpr double kGrowthMax = 4;  // from one slice to the next, since the first ones are slow
 
 // Sizes slices by the time the last one took. Only where slices end depends on it, never a number.
 class Slices {
@@ -30,12 +30,14 @@ class Slices {
   int64_t records_ = 1;
 };
 
-absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, storage::TraceWriter& trace, const base::StopToken& stop,
-                                    const base::Clock& clock) {
+absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, storage::TraceWriter& trace,
+                                    const base::StopToken& stop, const base::Clock& clock) {
   const double start = clock.MonotonicSeconds();
   POLYAK_ASSIGN_OR_RETURN(auto stepper, job.plan.entry->make(job.experiment));
-  engine::Trainer trainer(job.experiment, job.theory, job.spec.stopping, std::move(stepper), trace, stop);
-  const double limit = job.spec.stopping.max_seconds.value_or(std::numeric_limits<double>::infinity());
+  engine::Trainer trainer(job.experiment, job.theory, job.spec.stopping, std::move(stepper), trace,
+                          stop);
+  const double limit =
+      job.spec.stopping.max_seconds.value_or(std::numeric_limits<double>::infinity());
   Slices slices;
   engine::Progress progress;
   double now = start;
@@ -58,12 +60,13 @@ absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, storage::TraceWriter
 
 }  // namespace
 
-absl::StatusOr<RunResult> Run(const PreparedJob& job, storage::TraceWriter& trace, const base::StopToken& stop,
-                              const base::Clock& clock) {
+absl::StatusOr<RunResult> Run(const PreparedJob& job, storage::TraceWriter& trace,
+                              const base::StopToken& stop, const base::Clock& clock) {
   try {
     return RunSlices(job, trace, stop, clock);
   } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("the machine ran out of memory; the records so far are kept");
+    return absl::ResourceExhaustedError(
+        "the machine ran out of memory; the records so far are kept");
   }
 }
 

@@ -16,11 +16,11 @@ struct RunResult {
   v1::Summary summary;
 };
 
-// Runs one job from its preparation to its end on the calling thread: slices of work, the first of one record, later ones
-// of at most about 20 ms, each published when done.
+// Runs one job from its preparation to its end on the calling thread: slices of work, the first of
+// one record, later ones of at most about 20 ms, each published when done.
 //   trace: of engine::kTraceColumns columns, empty.
 // Errors: what the plan answers when it can't be made; ResourceExhausted when memory runs out.
-absl::StatusOr<RunResult> Run(const PreparedJob& job, storage::TraceWriter& trace, const base::StopToken& stop,
-                              const base::Clock& clock);
+absl::StatusOr<RunResult> Run(const PreparedJob& job, storage::TraceWriter& trace,
+                              const base::StopToken& stop, const base::Clock& clock);
 
 }  // namespace polyak::runner

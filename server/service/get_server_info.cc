@@ -6,7 +6,8 @@
 namespace polyak::service {
 namespace {
 
-void DescribeLimits(const jobs::JobsOptions& options, const ServiceOptions& service, v1::Limits& limits) {
+void DescribeLimits(const jobs::JobsOptions& options, const ServiceOptions& service,
+                    v1::Limits& limits) {
   limits.set_max_iterations(options.limits.max_iterations);
   limits.set_max_dimension(options.limits.max_dimension);
   limits.set_max_matrix_dimension(options.limits.max_matrix_dimension);
@@ -18,14 +19,15 @@ void DescribeLimits(const jobs::JobsOptions& options, const ServiceOptions& serv
   limits.set_workers(options.workers);
   limits.set_max_message_bytes(service.max_message_bytes);
   limits.set_max_watchers(service.max_watchers);
-  limits.mutable_max_duration()->set_seconds(static_cast<int64_t>(options.limits.max_duration_seconds));
+  limits.mutable_max_duration()->set_seconds(
+      static_cast<int64_t>(options.limits.max_duration_seconds));
 }
 
 }  // namespace
 
-grpc::ServerUnaryReactor* TrainingService::GetServerInfo(grpc::CallbackServerContext* context,
-                                                         const v1::GetServerInfoRequest* /*request*/,
-                                                         v1::GetServerInfoResponse* response) {
+grpc::ServerUnaryReactor* TrainingService::GetServerInfo(
+    grpc::CallbackServerContext* context, const v1::GetServerInfoRequest* /*request*/,
+    v1::GetServerInfoResponse* response) {
   response->set_version(POLYAK_VERSION);
   response->set_build(absl::StrCat(
 #ifdef __clang__

@@ -9,7 +9,8 @@
 
 namespace polyak::service {
 
-IterationReader::IterationReader(std::shared_ptr<jobs::Job> job, const ReadOptions& options, int64_t after_iteration)
+IterationReader::IterationReader(std::shared_ptr<jobs::Job> job, const ReadOptions& options,
+                                 int64_t after_iteration)
     : job_(std::move(job)), options_(options), cursor_(after_iteration) {}
 
 int64_t IterationReader::NextRow() const {
@@ -17,7 +18,9 @@ int64_t IterationReader::NextRow() const {
   return (cursor_ + stride) / stride * stride;  // cursor -1 gives 0
 }
 
-bool IterationReader::HasMore(bool ended) const { return HasMoreBelow(job_->reader().row_count(), ended); }
+bool IterationReader::HasMore(bool ended) const {
+  return HasMoreBelow(job_->reader().row_count(), ended);
+}
 
 bool IterationReader::HasMoreBelow(int64_t rows, bool ended) const {
   const bool last_is_below = ended && rows == job_->reader().row_count();
@@ -40,13 +43,15 @@ double IterationReader::PredictedAt(int64_t row) {
   return curve_->Next();
 }
 
-void IterationReader::AddRow(int64_t row, const storage::Columns& columns, int64_t index, v1::IterationBatch& batch) {
+void IterationReader::AddRow(int64_t row, const storage::Columns& columns, int64_t index,
+                             v1::IterationBatch& batch) {
   const auto k = static_cast<size_t>(index);
   batch.add_iteration(row);
   batch.add_loss(columns.columns[engine::kLoss][k]);
   batch.add_residual_norm(columns.columns[engine::kResidualNorm][k]);
   batch.add_rate_estimate(columns.columns[engine::kRateEstimate][k]);
-  batch.add_theory_bound(engine::BoundAt(job_->prepared().theory.bound, *initial_residual_norm_, row));
+  batch.add_theory_bound(
+      engine::BoundAt(job_->prepared().theory.bound, *initial_residual_norm_, row));
   if (options_.with_prediction) {
     batch.add_predicted_residual_norm(PredictedAt(row));
   }

@@ -17,28 +17,34 @@ struct ReadOptions {
   bool with_elapsed = false;
 };
 
-// A cursor over the records of one job. Bound and predicted curve are computed here, for whoever asks. Used by one thread
-// at a time.
+// A cursor over the records of one job. Bound and predicted curve are computed here, for whoever
+// asks. Used by one thread at a time.
 class IterationReader {
  public:
   // after_iteration: the last one already seen; -1 for none.
-  IterationReader(std::shared_ptr<jobs::Job> job, const ReadOptions& options, int64_t after_iteration);
+  IterationReader(std::shared_ptr<jobs::Job> job, const ReadOptions& options,
+                  int64_t after_iteration);
 
-  // Fills `batch` (cleared first) with at most max_records of the published records after the cursor, and moves on.
-  //   ended: the job has reached its final state, so that the last published row is the job's last record.
-  // Returns whether anything was written.   Cost: O(records), and O(k) a record for the predicted curve.
+  // Fills `batch` (cleared first) with at most max_records of the published records after the
+  // cursor, and moves on.
+  //   ended: the job has reached its final state, so that the last published row is the job's last
+  //   record.
+  // Returns whether anything was written.   Cost: O(records), and O(k) a record for the predicted
+  // curve.
   bool Next(int64_t max_records, bool ended, v1::IterationBatch& batch);
 
   // Whether published records remain that Next would deliver, now.
   bool HasMore(bool ended) const;
-  // The same for the first `rows` rows alone: whether what was stored at some moment has been delivered.
+  // The same for the first `rows` rows alone: whether what was stored at some moment has been
+  // delivered.
   bool HasMoreBelow(int64_t rows, bool ended) const;
   // Last iteration delivered or skipped by the stride; -1 before the first.
   int64_t cursor() const { return cursor_; }
 
  private:
   int64_t NextRow() const;  // first row after the cursor that the stride keeps
-  void AddRow(int64_t row, const storage::Columns& columns, int64_t index, v1::IterationBatch& batch);
+  void AddRow(int64_t row, const storage::Columns& columns, int64_t index,
+              v1::IterationBatch& batch);
   double PredictedAt(int64_t row);
 
   const std::shared_ptr<jobs::Job> job_;

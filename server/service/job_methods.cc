@@ -19,8 +19,8 @@ grpc::ServerUnaryReactor* AnswerJob(grpc::CallbackServerContext* context, Respon
 
 }  // namespace
 
-TrainingService::TrainingService(jobs::Jobs& jobs, const base::Clock& clock, const ServiceOptions& options,
-                                 telemetry::Logger log)
+TrainingService::TrainingService(jobs::Jobs& jobs, const base::Clock& clock,
+                                 const ServiceOptions& options, telemetry::Logger log)
     : jobs_(jobs), clock_(clock), options_(options), log_(std::move(log)) {}
 
 grpc::ServerUnaryReactor* TrainingService::GetTrainingJob(grpc::CallbackServerContext* context,
@@ -29,23 +29,23 @@ grpc::ServerUnaryReactor* TrainingService::GetTrainingJob(grpc::CallbackServerCo
   return AnswerJob(context, response, jobs_.Get(request->name()));
 }
 
-grpc::ServerUnaryReactor* TrainingService::CancelTrainingJob(grpc::CallbackServerContext* context,
-                                                             const v1::CancelTrainingJobRequest* request,
-                                                             v1::CancelTrainingJobResponse* response) {
+grpc::ServerUnaryReactor* TrainingService::CancelTrainingJob(
+    grpc::CallbackServerContext* context, const v1::CancelTrainingJobRequest* request,
+    v1::CancelTrainingJobResponse* response) {
   return AnswerJob(context, response, jobs_.Cancel(request->name()));
 }
 
-grpc::ServerUnaryReactor* TrainingService::DeleteTrainingJob(grpc::CallbackServerContext* context,
-                                                             const v1::DeleteTrainingJobRequest* request,
-                                                             v1::DeleteTrainingJobResponse* /*response*/) {
+grpc::ServerUnaryReactor* TrainingService::DeleteTrainingJob(
+    grpc::CallbackServerContext* context, const v1::DeleteTrainingJobRequest* request,
+    v1::DeleteTrainingJobResponse* /*response*/) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(jobs_.Delete(request->name())));
   return reactor;
 }
 
-grpc::ServerUnaryReactor* TrainingService::ListTrainingJobs(grpc::CallbackServerContext* context,
-                                                            const v1::ListTrainingJobsRequest* request,
-                                                            v1::ListTrainingJobsResponse* response) {
+grpc::ServerUnaryReactor* TrainingService::ListTrainingJobs(
+    grpc::CallbackServerContext* context, const v1::ListTrainingJobsRequest* request,
+    v1::ListTrainingJobsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto page = jobs_.List(*request);
   if (page.ok()) {

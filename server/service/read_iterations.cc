@@ -12,7 +12,8 @@ constexpr int32_t kRecordsDefault = 10'000;
 constexpr int32_t kRecordsMax = 50'000;
 
 void Fill(const ReadRequest& request, int64_t max_records, v1::ReadIterationsResponse& response) {
-  const bool ended = request.job->ended();  // before the trace is read, so that an end is never said too early
+  const bool ended =
+      request.job->ended();  // before the trace is read, so that an end is never said too early
   IterationReader reader(request.job, request.options, request.after_iteration);
   reader.Next(max_records, ended, *response.mutable_iterations());
   response.set_end_of_trace(ended && !reader.HasMore(true));
@@ -26,8 +27,9 @@ grpc::ServerUnaryReactor* TrainingService::ReadIterations(grpc::CallbackServerCo
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (request->max_records() < 0 || request->max_records() > kRecordsMax) {
     spec::Violations violations;
-    violations.Add("max_records", spec::Refusal(request->max_records(), absl::StrCat("0 (", kRecordsDefault, ") to ",
-                                                                                     kRecordsMax)));
+    violations.Add("max_records",
+                   spec::Refusal(request->max_records(),
+                                 absl::StrCat("0 (", kRecordsDefault, ") to ", kRecordsMax)));
     reactor->Finish(ToGrpcStatus(jobs::InvalidArgument(violations)));
     return reactor;
   }
@@ -36,7 +38,8 @@ grpc::ServerUnaryReactor* TrainingService::ReadIterations(grpc::CallbackServerCo
     reactor->Finish(ToGrpcStatus(read.status()));
     return reactor;
   }
-  const int64_t max_records = request->max_records() == 0 ? kRecordsDefault : request->max_records();
+  const int64_t max_records =
+      request->max_records() == 0 ? kRecordsDefault : request->max_records();
   if (!read->options.with_prediction) {
     Fill(*read, max_records, *response);
     reactor->Finish(grpc::Status::OK);

@@ -14,16 +14,18 @@ absl::Status CheckCursor(const jobs::Job& job, const ReadRequest& request, bool 
   }
   if (has_cursor && (request.after_iteration < 0 || request.after_iteration > iterations_max)) {
     violations.Add("after_iteration", spec::Refusal(request.after_iteration,
-                                                    absl::StrCat("0 to ", iterations_max, ", max_iterations of the job")));
+                                                    absl::StrCat("0 to ", iterations_max,
+                                                                 ", max_iterations of the job")));
   }
   if (!violations.empty()) {
     return jobs::InvalidArgument(violations);
   }
   const int64_t last = job.reader().row_count() - 1;
   if (job.ended() && request.after_iteration > last) {
-    return jobs::OutOfRange(absl::StrCat("after_iteration is ", request.after_iteration,
-                                         ", but the job has ended with iteration ", last, "; accepted: up to ", last),
-                            {{"latest_iteration", absl::StrCat(last)}});
+    return jobs::OutOfRange(
+        absl::StrCat("after_iteration is ", request.after_iteration,
+                     ", but the job has ended with iteration ", last, "; accepted: up to ", last),
+        {{"latest_iteration", absl::StrCat(last)}});
   }
   return absl::OkStatus();
 }

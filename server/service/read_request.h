@@ -12,8 +12,8 @@ struct ReadRequest {
 };
 
 // What a watch and a paged read ask alike: the job, the cursor, the stride.
-// Errors: NotFound; InvalidArgument for a cursor outside 0 .. max_iterations or a negative stride; OutOfRange for a cursor
-// beyond the records of an ended job.
+// Errors: NotFound; InvalidArgument for a cursor outside 0 .. max_iterations or a negative stride;
+// OutOfRange for a cursor beyond the records of an ended job.
 template <typename Message>
 absl::StatusOr<ReadRequest> ParseReadRequest(const jobs::Jobs& jobs, const Message& message);
 
@@ -34,7 +34,8 @@ absl::StatusOr<ReadRequest> ParseReadRequest(const jobs::Jobs& jobs, const Messa
   if (message.has_after_iteration()) {
     request.after_iteration = message.after_iteration();
   }
-  if (absl::Status status = CheckCursor(*request.job, request, message.has_after_iteration()); !status.ok()) {
+  if (absl::Status status = CheckCursor(*request.job, request, message.has_after_iteration());
+      !status.ok()) {
     return status;
   }
   return request;

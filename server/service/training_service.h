@@ -18,12 +18,14 @@ struct ServiceOptions {
 class TrainingService : public v1::TrainingService::CallbackService {
  public:
   // Borrows jobs and clock, which must outlive it and every open call.
-  TrainingService(jobs::Jobs& jobs, const base::Clock& clock, const ServiceOptions& options, telemetry::Logger log);
+  TrainingService(jobs::Jobs& jobs, const base::Clock& clock, const ServiceOptions& options,
+                  telemetry::Logger log);
 
   grpc::ServerUnaryReactor* CreateTrainingJob(grpc::CallbackServerContext* context,
                                               const v1::CreateTrainingJobRequest* request,
                                               v1::CreateTrainingJobResponse* response) override;
-  grpc::ServerUnaryReactor* GetTrainingJob(grpc::CallbackServerContext* context, const v1::GetTrainingJobRequest* request,
+  grpc::ServerUnaryReactor* GetTrainingJob(grpc::CallbackServerContext* context,
+                                           const v1::GetTrainingJobRequest* request,
                                            v1::GetTrainingJobResponse* response) override;
   grpc::ServerUnaryReactor* ListTrainingJobs(grpc::CallbackServerContext* context,
                                              const v1::ListTrainingJobsRequest* request,
@@ -42,9 +44,11 @@ class TrainingService : public v1::TrainingService::CallbackService {
                                             v1::WaitTrainingJobResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchTrainingJobResponse>* WatchTrainingJob(
       grpc::CallbackServerContext* context, const v1::WatchTrainingJobRequest* request) override;
-  grpc::ServerUnaryReactor* ReadIterations(grpc::CallbackServerContext* context, const v1::ReadIterationsRequest* request,
+  grpc::ServerUnaryReactor* ReadIterations(grpc::CallbackServerContext* context,
+                                           const v1::ReadIterationsRequest* request,
                                            v1::ReadIterationsResponse* response) override;
-  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context, const v1::GetServerInfoRequest* request,
+  grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
+                                          const v1::GetServerInfoRequest* request,
                                           v1::GetServerInfoResponse* response) override;
 
  private:

@@ -11,17 +11,20 @@ namespace {
 
 constexpr double kTimeoutSecondsMax = 600;
 
-// Finishes when the job has ended, the time is over, the client is gone or the server is about to stop.
+// Finishes when the job has ended, the time is over, the client is gone or the server is about to
+// stop.
 class WaitReactor : public grpc::ServerUnaryReactor {
  public:
-  WaitReactor(jobs::Jobs& jobs, const base::Clock& clock, std::shared_ptr<jobs::Job> job, double timeout_seconds,
-              v1::WaitTrainingJobResponse* response)
+  WaitReactor(jobs::Jobs& jobs, const base::Clock& clock, std::shared_ptr<jobs::Job> job,
+              double timeout_seconds, v1::WaitTrainingJobResponse* response)
       : jobs_(jobs),
         clock_(clock),
         job_(std::move(job)),
         deadline_(clock.MonotonicSeconds() + timeout_seconds),
         response_(response) {
-    watcher_ = jobs_.pulse().Add(job_, [this] { return Look(); });
+    const uint64_t watcher = jobs_.pulse().Add(job_, [this] { return Look(); });
+    const base::MutexLock lock(&mutex_);
+    watcher_ = watcher;
   }
 
   void OnCancel() override {
@@ -30,8 +33,12 @@ class WaitReactor : public grpc::ServerUnaryReactor {
   }
 
   void OnDone() override {
-    jobs_.pulse().Remove(watcher_);  // from here on Look is not called
-    { const base::MutexLock lock(&mutex_); }
+    uint64_t watcher = 0;
+    {
+      const base::MutexLock lock(&mutex_);
+      watcher = watcher_;
+    }
+    jobs_.pulse().Remove(watcher);  // from here on Look is not called
     delete this;
   }
 
@@ -61,16 +68,16 @@ class WaitReactor : public grpc::ServerUnaryReactor {
   const std::shared_ptr<jobs::Job> job_;
   const double deadline_;
   v1::WaitTrainingJobResponse* const response_;
-  uint64_t watcher_ = 0;
   base::Mutex mutex_;
+  uint64_t watcher_ ABSL_GUARDED_BY(mutex_) = 0;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace
 
-grpc::ServerUnaryReactor* TrainingService::WaitTrainingJob(grpc::CallbackServerContext* context,
-                                                           const v1::WaitTrainingJobRequest* request,
-                                                           v1::WaitTrainingJobResponse* response) {
+grpc::ServerUnaryReactor* TrainingService::WaitTrainingJob(
+    grpc::CallbackServerContext* context, const v1::WaitTrainingJobRequest* request,
+    v1::WaitTrainingJobResponse* response) {
   double timeout = kTimeoutSecondsMax;
   spec::Violations violations;
   if (request->has_timeout()) {
@@ -79,8 +86,10 @@ grpc::ServerUnaryReactor* TrainingService::WaitTrainingJob(grpc::CallbackServerC
       violations.Add("timeout", spec::Refusal(absl::StrCat(timeout, " s"), "0 to 600 s"));
     }
   }
-  const absl::Status refused = violations.empty() ? absl::OkStatus() : jobs::InvalidArgument(violations);
-  const auto job = refused.ok() ? jobs_.Find(request->name()) : absl::StatusOr<std::shared_ptr<jobs::Job>>(refused);
+  const absl::Status refused =
+      violations.empty() ? absl::OkStatus() : jobs::InvalidArgument(violations);
+  const auto job = refused.ok() ? jobs_.Find(request->name())
+                                : absl::StatusOr<std::shared_ptr<jobs::Job>>(refused);
   if (!job.ok()) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(ToGrpcStatus(job.status()));

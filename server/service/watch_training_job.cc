@@ -16,11 +16,13 @@ constexpr int64_t kBatchRecords = 900;
 
 using Event = v1::WatchTrainingJobResponse;
 
-// One watch: a cursor and one write in flight, no queue. Every callback takes the mutex first, also where gRPC's own order
-// of events would do, so that ThreadSanitizer can see it (docs/decisions/thread-sanitizer.md).
+// One watch: a cursor and one write in flight, no queue. Every callback takes the mutex first, also
+// where gRPC's own order of events would do, so that ThreadSanitizer can see it
+// (docs/decisions/thread-sanitizer.md).
 class WatchReactor : public grpc::ServerWriteReactor<Event> {
  public:
-  WatchReactor(jobs::Jobs& jobs, const base::Clock& clock, const ReadRequest& request, std::atomic<int64_t>& watchers)
+  WatchReactor(jobs::Jobs& jobs, const base::Clock& clock, const ReadRequest& request,
+               std::atomic<int64_t>& watchers)
       : jobs_(jobs),
         clock_(clock),
         job_(request.job),
@@ -34,7 +36,9 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
       stored_rows_ = job_->reader().row_count();
       Write();
     }
-    watcher_ = jobs_.pulse().Add(job_, [this] { return Look(); });
+    const uint64_t watcher = jobs_.pulse().Add(job_, [this] { return Look(); });
+    const base::MutexLock lock(&mutex_);
+    watcher_ = watcher;
   }
 
   void OnWriteDone(bool ok) override {
@@ -55,8 +59,12 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
   }
 
   void OnDone() override {
-    jobs_.pulse().Remove(watcher_);  // from here on Look is not called
-    { const base::MutexLock lock(&mutex_); }
+    uint64_t watcher = 0;
+    {
+      const base::MutexLock lock(&mutex_);
+      watcher = watcher_;
+    }
+    jobs_.pulse().Remove(watcher);  // from here on Look is not called
     --watchers_;
     delete this;
   }
@@ -104,8 +112,8 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
       Write();
       return;
     }
-    // The predicted curve may need the network's first pass: a computation, not for this thread. The reactor stays alive
-    // until FinishOnce, which waits for it.
+    // The predicted curve may need the network's first pass: a computation, not for this thread.
+    // The reactor stays alive until FinishOnce, which waits for it.
     computing_ = true;
     jobs_.Compute([this, ended] {
       const base::MutexLock lock(&mutex_);
@@ -142,9 +150,9 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
   const std::shared_ptr<jobs::Job> job_;
   std::atomic<int64_t>& watchers_;
   const bool with_prediction_;
-  uint64_t watcher_ = 0;
 
   base::Mutex mutex_;
+  uint64_t watcher_ ABSL_GUARDED_BY(mutex_) = 0;
   IterationReader reader_ ABSL_GUARDED_BY(mutex_);
   Event event_ ABSL_GUARDED_BY(mutex_);
   int64_t stored_rows_ ABSL_GUARDED_BY(mutex_) = 0;  // when the watch began
@@ -167,8 +175,8 @@ class RefusedWatch : public grpc::ServerWriteReactor<Event> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<Event>* TrainingService::WatchTrainingJob(grpc::CallbackServerContext* /*context*/,
-                                                                   const v1::WatchTrainingJobRequest* request) {
+grpc::ServerWriteReactor<Event>* TrainingService::WatchTrainingJob(
+    grpc::CallbackServerContext* /*context*/, const v1::WatchTrainingJobRequest* request) {
   if (jobs_.draining()) {
     return new RefusedWatch(jobs::Draining());
   }
@@ -178,10 +186,11 @@ grpc::ServerWriteReactor<Event>* TrainingService::WatchTrainingJob(grpc::Callbac
   }
   if (++watchers_ > options_.max_watchers) {
     --watchers_;
-    return new RefusedWatch(jobs::ResourceExhausted(
-        "TOO_MANY_WATCHERS", "watchers",
-        absl::StrCat("the server has ", options_.max_watchers, " open watches, as many as it accepts"),
-        absl::Seconds(1)));
+    return new RefusedWatch(
+        jobs::ResourceExhausted("TOO_MANY_WATCHERS", "watchers",
+                                absl::StrCat("the server has ", options_.max_watchers,
+                                             " open watches, as many as it accepts"),
+                                absl::Seconds(1)));
   }
   return new WatchReactor(jobs_, clock_, *read, watchers_);
 }

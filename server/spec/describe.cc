@@ -89,7 +89,7 @@ v1::Resolution DescribeResolution(const engine::TheoryResolution& theory, engine
   message.set_momentum(theory.method.momentum);
   message.set_seed(seed.value);
   message.set_plan(plan.entry->plan == engine::ExecutionPlan::kDense ? v1::EXECUTION_PLAN_DENSE
-                                                                      : v1::EXECUTION_PLAN_REDUCED);
+                                                                     : v1::EXECUTION_PLAN_REDUCED);
   message.set_plan_reason(plan.reason);
   *message.mutable_prediction() = DescribePrediction(theory.prediction);
   return message;

@@ -24,7 +24,7 @@ struct ParsedDataset {
 };
 
 // path: of the data set, "spec.relu_network.dataset".
-ParsedDataset ParseDataset(const v1::Dataset& message, const DatasetRules& rules, const Limits& limits,
-                           const std::string& path, Violations& violations);
+ParsedDataset ParseDataset(const v1::Dataset& message, const DatasetRules& rules,
+                           const Limits& limits, const std::string& path, Violations& violations);
 
 }  // namespace polyak::spec

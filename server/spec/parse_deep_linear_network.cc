@@ -9,8 +9,8 @@ namespace {
 
 const char kPath[] = "spec.deep_linear_network";
 
-engine::DeepLinearInitialization ParseInitialization(v1::DeepLinearNetworkProblem::Initialization initialization,
-                                                     Violations& violations) {
+engine::DeepLinearInitialization ParseInitialization(
+    v1::DeepLinearNetworkProblem::Initialization initialization, Violations& violations) {
   switch (initialization) {
     case v1::DeepLinearNetworkProblem::INITIALIZATION_UNSPECIFIED:
     case v1::DeepLinearNetworkProblem::INITIALIZATION_ORTHOGONAL:
@@ -19,24 +19,27 @@ engine::DeepLinearInitialization ParseInitialization(v1::DeepLinearNetworkProble
       return engine::DeepLinearInitialization::kGaussian;
     default:
       violations.Add(absl::StrCat(kPath, ".initialization"),
-                     Refusal(static_cast<int>(initialization), "INITIALIZATION_ORTHOGONAL, INITIALIZATION_GAUSSIAN"));
+                     Refusal(static_cast<int>(initialization),
+                             "INITIALIZATION_ORTHOGONAL, INITIALIZATION_GAUSSIAN"));
       return engine::DeepLinearInitialization::kOrthogonal;
   }
 }
 
-void ParseInitialWeights(const v1::DeepLinearNetworkProblem& message, const ParsedDataset& data, const Limits& limits,
-                         engine::DeepLinearNetworkSpec& spec, Violations& violations) {
+void ParseInitialWeights(const v1::DeepLinearNetworkProblem& message, const ParsedDataset& data,
+                         const Limits& limits, engine::DeepLinearNetworkSpec& spec,
+                         Violations& violations) {
   const std::string path = absl::StrCat(kPath, ".initial_weights");
   if (message.initial_weights_size() != message.depth()) {
-    violations.Add(path, absl::StrCat("has ", message.initial_weights_size(), " matrices; accepted: ", message.depth(),
-                                      ", the depth, or none"));
+    violations.Add(path,
+                   absl::StrCat("has ", message.initial_weights_size(),
+                                " matrices; accepted: ", message.depth(), ", the depth, or none"));
     return;
   }
   std::vector<engine::Matrix> weights;
   for (int l = 0; l < message.initial_weights_size(); ++l) {
     const std::string layer_path = absl::StrCat(path, "[", l, "]");
-    const auto layer = ParseMatrix(message.initial_weights(l), {limits.max_width, limits.max_width}, layer_path,
-                                   violations);
+    const auto layer = ParseMatrix(message.initial_weights(l), {limits.max_width, limits.max_width},
+                                   layer_path, violations);
     if (layer == nullptr) {
       continue;
     }
@@ -53,10 +56,11 @@ void ParseInitialWeights(const v1::DeepLinearNetworkProblem& message, const Pars
 
 }  // namespace
 
-engine::DeepLinearNetworkSpec ParseDeepLinearNetwork(const v1::DeepLinearNetworkProblem& message, const Limits& limits,
-                                                     Violations& violations) {
+engine::DeepLinearNetworkSpec ParseDeepLinearNetwork(const v1::DeepLinearNetworkProblem& message,
+                                                     const Limits& limits, Violations& violations) {
   engine::DeepLinearNetworkSpec spec;
-  const ParsedDataset data = ParseDataset(message.dataset(), {}, limits, absl::StrCat(kPath, ".dataset"), violations);
+  const ParsedDataset data =
+      ParseDataset(message.dataset(), {}, limits, absl::StrCat(kPath, ".dataset"), violations);
   spec.dataset = data.spec;
   spec.width = message.width();
   spec.depth = message.depth();
@@ -65,13 +69,15 @@ engine::DeepLinearNetworkSpec ParseDeepLinearNetwork(const v1::DeepLinearNetwork
   spec.initialization = ParseInitialization(message.initialization(), violations);
   if (!message.initial_weights().empty()) {
     ParseInitialWeights(message, data, limits, spec, violations);
-  } else if (spec.initialization == engine::DeepLinearInitialization::kOrthogonal && data.inputs > 0) {
+  } else if (spec.initialization == engine::DeepLinearInitialization::kOrthogonal &&
+             data.inputs > 0) {
     const int64_t least = std::max(data.inputs, data.outputs);
     if (spec.width >= 1 && spec.width < least) {
-      violations.Add(absl::StrCat(kPath, ".width"),
-                     Refusal(spec.width, absl::StrCat("at least ", least,
-                                                      ", the larger of input and output dimension, for "
-                                                      "INITIALIZATION_ORTHOGONAL")));
+      violations.Add(
+          absl::StrCat(kPath, ".width"),
+          Refusal(spec.width, absl::StrCat("at least ", least,
+                                           ", the larger of input and output dimension, for "
+                                           "INITIALIZATION_ORTHOGONAL")));
     }
   }
   return spec;

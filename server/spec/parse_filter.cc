@@ -51,7 +51,8 @@ bool Find(const Table& table, const std::string& name, std::optional<Value>& val
 bool Apply(const std::string& field, const std::string& value, JobFilter& filter) {
   if (field == "state") {
     v1::TrainingJob::State state = v1::TrainingJob::STATE_UNSPECIFIED;
-    if (!v1::TrainingJob::State_Parse("STATE_" + value, &state) || state == v1::TrainingJob::STATE_UNSPECIFIED) {
+    if (!v1::TrainingJob::State_Parse("STATE_" + value, &state) ||
+        state == v1::TrainingJob::STATE_UNSPECIFIED) {
       return false;
     }
     filter.state = state;
@@ -94,7 +95,8 @@ JobFilter ParseFilter(const std::string& text, Violations& violations) {
   while (!rest.empty()) {
     if (!first) {
       if (!absl::StartsWith(rest, "AND ")) {
-        violations.Add("filter", Refusal(absl::StrCat("'", rest.substr(0, 80), "' after a condition"), "AND"));
+        violations.Add(
+            "filter", Refusal(absl::StrCat("'", rest.substr(0, 80), "' after a condition"), "AND"));
         return filter;
       }
       rest = std::string(absl::StripLeadingAsciiWhitespace(rest.substr(4)));
@@ -104,11 +106,14 @@ JobFilter ParseFilter(const std::string& text, Violations& violations) {
     std::string value;
     const std::string before = rest.substr(0, 80);
     if (!TakeCondition(rest, field, value) || !Apply(field, value, filter)) {
-      violations.Add("filter",
-                     Refusal(absl::StrCat("'", before, "'"),
-                             "state = \"QUEUED\" (RUNNING, SUCCEEDED, FAILED, CANCELLED), problem = \"quadratic\" "
-                             "(relu_network, deep_linear_network), optimizer = \"gradient_descent\" (polyak_momentum, "
-                             "nesterov_momentum), labels.KEY = \"VALUE\", joined by AND"));
+      violations.Add(
+          "filter",
+          Refusal(
+              absl::StrCat("'", before, "'"),
+              "state = \"QUEUED\" (RUNNING, SUCCEEDED, FAILED, CANCELLED), problem = \"quadratic\" "
+              "(relu_network, deep_linear_network), optimizer = \"gradient_descent\" "
+              "(polyak_momentum, "
+              "nesterov_momentum), labels.KEY = \"VALUE\", joined by AND"));
       return filter;
     }
   }

@@ -15,9 +15,10 @@ bool IsLower(char byte) { return byte >= 'a' && byte <= 'z'; }
 bool IsDigit(char byte) { return byte >= '0' && byte <= '9'; }
 
 bool IsLabelKey(const std::string& key) {
-  return !key.empty() && key.size() <= 63 && IsLower(key[0]) && std::all_of(key.begin(), key.end(), [](char byte) {
-    return IsLower(byte) || IsDigit(byte) || byte == '_' || byte == '-';
-  });
+  return !key.empty() && key.size() <= 63 && IsLower(key[0]) &&
+         std::all_of(key.begin(), key.end(), [](char byte) {
+           return IsLower(byte) || IsDigit(byte) || byte == '_' || byte == '-';
+         });
 }
 
 // What a client sent, short enough to be sent back.
@@ -29,7 +30,8 @@ std::string Quoted(const std::string& text) {
 
 bool IsJobId(const std::string& id) {
   return !id.empty() && id.size() <= 63 && IsLower(id.front()) && id.back() != '-' &&
-         std::all_of(id.begin(), id.end(), [](char byte) { return IsLower(byte) || IsDigit(byte) || byte == '-'; });
+         std::all_of(id.begin(), id.end(),
+                     [](char byte) { return IsLower(byte) || IsDigit(byte) || byte == '-'; });
 }
 
 std::string JobName(const std::string& id) { return kPrefix + id; }
@@ -38,13 +40,16 @@ bool CheckJobName(const std::string& name, Violations& violations) {
   if (absl::StartsWith(name, kPrefix) && IsJobId(name.substr(sizeof(kPrefix) - 1))) {
     return true;
   }
-  violations.Add("name", Refusal(Quoted(name), "trainingJobs/{id} with an id of lower-case letters, digits and hyphens"));
+  violations.Add("name",
+                 Refusal(Quoted(name),
+                         "trainingJobs/{id} with an id of lower-case letters, digits and hyphens"));
   return false;
 }
 
 void CheckJobId(const std::string& id, Violations& violations) {
   if (!id.empty() && !IsJobId(id)) {
-    violations.Add("training_job_id", Refusal(Quoted(id), "[a-z]([a-z0-9-]{0,61}[a-z0-9])?, or empty"));
+    violations.Add("training_job_id",
+                   Refusal(Quoted(id), "[a-z]([a-z0-9-]{0,61}[a-z0-9])?, or empty"));
   }
 }
 
@@ -52,23 +57,28 @@ void CheckRequestId(const std::string& request_id, Violations& violations) {
   const bool printable = std::all_of(request_id.begin(), request_id.end(),
                                      [](char byte) { return byte > 0x20 && byte < 0x7f; });
   if (request_id.size() > 64 || !printable) {
-    violations.Add("request_id", Refusal(Quoted(request_id), "1 to 64 printable characters, or empty"));
+    violations.Add("request_id",
+                   Refusal(Quoted(request_id), "1 to 64 printable characters, or empty"));
   }
 }
 
 void CheckDisplayName(const std::string& display_name, Violations& violations) {
   if (display_name.size() > kTextBytesMax) {
-    violations.Add("display_name", absl::StrCat("has ", display_name.size(), " bytes; accepted: up to ", kTextBytesMax));
+    violations.Add("display_name", absl::StrCat("has ", display_name.size(),
+                                                " bytes; accepted: up to ", kTextBytesMax));
   }
 }
 
-void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, Violations& violations) {
+void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels,
+                 Violations& violations) {
   if (labels.size() > kLabelsMax) {
-    violations.Add("labels", absl::StrCat("has ", labels.size(), " labels; accepted: up to ", kLabelsMax));
+    violations.Add("labels",
+                   absl::StrCat("has ", labels.size(), " labels; accepted: up to ", kLabelsMax));
   }
   for (const auto& [key, value] : labels) {
     if (!IsLabelKey(key)) {
-      violations.Add("labels", absl::StrCat("has the key ", Quoted(key), "; accepted: [a-z][a-z0-9_-]{0,62}"));
+      violations.Add(
+          "labels", absl::StrCat("has the key ", Quoted(key), "; accepted: [a-z][a-z0-9_-]{0,62}"));
     }
     if (value.size() > kTextBytesMax) {
       violations.Add(absl::StrCat("labels[", key, "]"),

@@ -21,6 +21,7 @@ bool CheckJobName(const std::string& name, Violations& violations);
 void CheckJobId(const std::string& id, Violations& violations);
 void CheckRequestId(const std::string& request_id, Violations& violations);
 void CheckDisplayName(const std::string& display_name, Violations& violations);
-void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, Violations& violations);
+void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels,
+                 Violations& violations);
 
 }  // namespace polyak::spec

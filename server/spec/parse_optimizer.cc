@@ -7,18 +7,21 @@ namespace polyak::spec {
 namespace {
 
 template <typename Method>
-std::optional<double> ParseStepSize(const Method& method, const std::string& path, Violations& violations) {
+std::optional<double> ParseStepSize(const Method& method, const std::string& path,
+                                    Violations& violations) {
   if (!method.has_step_size()) {
     return std::nullopt;
   }
   if (!std::isfinite(method.step_size()) || method.step_size() <= 0) {
-    violations.Add(path + ".step_size", Refusal(method.step_size(), "a finite number above 0, or unset"));
+    violations.Add(path + ".step_size",
+                   Refusal(method.step_size(), "a finite number above 0, or unset"));
   }
   return method.step_size();
 }
 
 template <typename Method>
-std::optional<double> ParseMomentum(const Method& method, const std::string& path, Violations& violations) {
+std::optional<double> ParseMomentum(const Method& method, const std::string& path,
+                                    Violations& violations) {
   if (!method.has_momentum()) {
     return std::nullopt;
   }
@@ -61,7 +64,8 @@ engine::Tuning ParseTuning(v1::Tuning tuning, Violations& violations) {
       return engine::Tuning::kAsymptotic;
     default:
       violations.Add("spec.optimizer.tuning",
-                     Refusal(static_cast<int>(tuning), "TUNING_UNSPECIFIED, TUNING_THEOREM, TUNING_ASYMPTOTIC"));
+                     Refusal(static_cast<int>(tuning),
+                             "TUNING_UNSPECIFIED, TUNING_THEOREM, TUNING_ASYMPTOTIC"));
       return engine::Tuning::kTheorem;
   }
 }

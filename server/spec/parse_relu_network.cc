@@ -10,15 +10,16 @@ const char kPath[] = "spec.relu_network";
 void CheckShape(const engine::Matrix& weights, int64_t rows, int64_t cols, const std::string& path,
                 Violations& violations) {
   if (weights.rows() != rows || (cols > 0 && weights.cols() != cols)) {
-    violations.Add(path, Refusal(absl::StrCat(weights.rows(), " x ", weights.cols()),
-                                 absl::StrCat(rows, " x ", cols, ", width x input dimension, or empty")));
+    violations.Add(path,
+                   Refusal(absl::StrCat(weights.rows(), " x ", weights.cols()),
+                           absl::StrCat(rows, " x ", cols, ", width x input dimension, or empty")));
   }
 }
 
 }  // namespace
 
-engine::ReluNetworkSpec ParseReluNetwork(const v1::ReluNetworkProblem& message, const Limits& limits,
-                                         Violations& violations) {
+engine::ReluNetworkSpec ParseReluNetwork(const v1::ReluNetworkProblem& message,
+                                         const Limits& limits, Violations& violations) {
   engine::ReluNetworkSpec spec;
   DatasetRules rules;
   rules.synthetic = engine::SyntheticKind::kUnitSphere;
@@ -31,8 +32,9 @@ engine::ReluNetworkSpec ParseReluNetwork(const v1::ReluNetworkProblem& message, 
   CheckRange(spec.width, 1, limits.max_width, absl::StrCat(kPath, ".width"), violations);
   if (message.has_initial_hidden_weights()) {
     const std::string path = absl::StrCat(kPath, ".initial_hidden_weights");
-    spec.initial_hidden_weights = ParseMatrix(message.initial_hidden_weights(),
-                                              {limits.max_width, limits.max_input_dimension}, path, violations);
+    spec.initial_hidden_weights =
+        ParseMatrix(message.initial_hidden_weights(),
+                    {limits.max_width, limits.max_input_dimension}, path, violations);
     if (spec.initial_hidden_weights != nullptr) {
       CheckShape(*spec.initial_hidden_weights, spec.width, data.inputs, path, violations);
     }
@@ -40,8 +42,9 @@ engine::ReluNetworkSpec ParseReluNetwork(const v1::ReluNetworkProblem& message, 
   if (!message.output_weights().empty()) {
     const std::string path = absl::StrCat(kPath, ".output_weights");
     if (message.output_weights_size() != spec.width) {
-      violations.Add(path, absl::StrCat("has ", message.output_weights_size(), " numbers; accepted: ", spec.width,
-                                        ", the width, or none"));
+      violations.Add(path,
+                     absl::StrCat("has ", message.output_weights_size(),
+                                  " numbers; accepted: ", spec.width, ", the width, or none"));
     }
     for (int r = 0; r < message.output_weights_size(); ++r) {
       const double weight = message.output_weights(r);
@@ -49,8 +52,8 @@ engine::ReluNetworkSpec ParseReluNetwork(const v1::ReluNetworkProblem& message, 
         violations.Add(absl::StrCat(path, "[", r, "]"), Refusal(weight, "1 or -1"));
       }
     }
-    spec.output_weights = std::make_shared<const engine::Vector>(
-        Eigen::Map<const engine::Vector>(message.output_weights().data(), message.output_weights_size()));
+    spec.output_weights = std::make_shared<const engine::Vector>(Eigen::Map<const engine::Vector>(
+        message.output_weights().data(), message.output_weights_size()));
   }
   return spec;
 }

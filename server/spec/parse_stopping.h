@@ -7,6 +7,7 @@
 
 namespace polyak::spec {
 
-engine::StoppingRule ParseStopping(const v1::StoppingRule& message, const Limits& limits, Violations& violations);
+engine::StoppingRule ParseStopping(const v1::StoppingRule& message, const Limits& limits,
+                                   Violations& violations);
 
 }  // namespace polyak::spec

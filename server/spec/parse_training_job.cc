@@ -16,16 +16,16 @@ engine::ExecutionPlan ParsePlan(v1::ExecutionPlan plan, Violations& violations) 
     case v1::EXECUTION_PLAN_REDUCED:
       return engine::ExecutionPlan::kReduced;
     default:
-      violations.Add("spec.plan",
-                     Refusal(static_cast<int>(plan), "EXECUTION_PLAN_UNSPECIFIED, EXECUTION_PLAN_DENSE"));
+      violations.Add("spec.plan", Refusal(static_cast<int>(plan),
+                                          "EXECUTION_PLAN_UNSPECIFIED, EXECUTION_PLAN_DENSE"));
       return engine::ExecutionPlan::kAuto;
   }
 }
 
 }  // namespace
 
-std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& message, const Limits& limits,
-                                                   Violations& violations) {
+std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& message,
+                                                   const Limits& limits, Violations& violations) {
   const int64_t before = violations.count();
   ExperimentSpec spec;
   switch (message.problem_case()) {
@@ -39,7 +39,8 @@ std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& me
       spec.problem = ParseDeepLinearNetwork(message.deep_linear_network(), limits, violations);
       break;
     case v1::TrainingJobSpec::PROBLEM_NOT_SET:
-      violations.Add("spec.problem", Refusal("not set", "quadratic, relu_network or deep_linear_network"));
+      violations.Add("spec.problem",
+                     Refusal("not set", "quadratic, relu_network or deep_linear_network"));
       break;
   }
   spec.optimizer = ParseOptimizer(message.optimizer(), violations);

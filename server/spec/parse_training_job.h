@@ -9,10 +9,10 @@
 
 namespace polyak::spec {
 
-// Checks and converts a spec in one pass, so that nothing is checked that is not converted. Every violation is added, with
-// its path from `spec` on; nothing is returned if there was one. What needs eigenvalues is left to runner::Prepare.
-// Cost: O(size of the message).
-std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& message, const Limits& limits,
-                                                   Violations& violations);
+// Checks and converts a spec in one pass, so that nothing is checked that is not converted. Every
+// violation is added, with its path from `spec` on; nothing is returned if there was one. What
+// needs eigenvalues is left to runner::Prepare. Cost: O(size of the message).
+std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& message,
+                                                   const Limits& limits, Violations& violations);
 
 }  // namespace polyak::spec

@@ -18,10 +18,11 @@ using JobSnapshot = std::shared_ptr<const v1::TrainingJob>;
 // What makes a retried submission answer the first job.
 struct RequestKey {
   std::string request_id;  // empty: none
-  std::string payload;     // what was asked for, in a form that is equal exactly when the request is
+  std::string payload;  // what was asked for, in a form that is equal exactly when the request is
 };
 
-// Called once when the change is as durable as the store makes it. May be called before the mutating call returns.
+// Called once when the change is as durable as the store makes it. May be called before the
+// mutating call returns.
 using Done = std::function<void(absl::Status)>;
 
 // Which jobs a page of a list holds, newest first.

@@ -22,13 +22,17 @@ void MemoryJobStore::ForgetExpired() {
 absl::Status MemoryJobStore::InsertLocked(JobSnapshot job, const RequestKey& key) {
   ForgetExpired();
   if (sequences_.contains(job->name())) {
-    return absl::AlreadyExistsError(absl::StrCat("the id of ", job->name(), " is taken; accepted: an unused id"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("the id of ", job->name(), " is taken; accepted: an unused id"));
   }
   if (!key.request_id.empty()) {
-    const bool fresh =
-        requests_.emplace(key.request_id, Request{key.payload, job->name(), clock_.WallTime() + kRequestLife}).second;
+    const bool fresh = requests_
+                           .emplace(key.request_id, Request{key.payload, job->name(),
+                                                            clock_.WallTime() + kRequestLife})
+                           .second;
     if (!fresh) {
-      return absl::AlreadyExistsError(absl::StrCat("request_id '", key.request_id, "' was used at the same moment"));
+      return absl::AlreadyExistsError(
+          absl::StrCat("request_id '", key.request_id, "' was used at the same moment"));
     }
   }
   tombstones_.erase(job->name());
@@ -79,19 +83,22 @@ absl::StatusOr<JobSnapshot> MemoryJobStore::Get(const std::string& name) const {
     return jobs_.at(found->second);
   }
   const auto tombstone = tombstones_.find(name);
-  return absl::NotFoundError(tombstone != tombstones_.end() && tombstone->second > clock_.WallTime() ? "expired"
-                                                                                                      : "unknown");
+  return absl::NotFoundError(tombstone != tombstones_.end() && tombstone->second > clock_.WallTime()
+                                 ? "expired"
+                                 : "unknown");
 }
 
 absl::StatusOr<JobSnapshot> MemoryJobStore::FindRequest(const RequestKey& key) const {
   const base::MutexLock lock(&mutex_);
   const auto found = requests_.find(key.request_id);
-  if (key.request_id.empty() || found == requests_.end() || found->second.expiry <= clock_.WallTime()) {
+  if (key.request_id.empty() || found == requests_.end() ||
+      found->second.expiry <= clock_.WallTime()) {
     return JobSnapshot();
   }
   if (found->second.payload != key.payload) {
-    return absl::AlreadyExistsError(absl::StrCat("request_id '", key.request_id, "' was used for another request, which made ",
-                                                 found->second.name, "; accepted: an unused request_id"));
+    return absl::AlreadyExistsError(
+        absl::StrCat("request_id '", key.request_id, "' was used for another request, which made ",
+                     found->second.name, "; accepted: an unused request_id"));
   }
   const auto job = sequences_.find(found->second.name);
   return job == sequences_.end() ? JobSnapshot() : jobs_.at(job->second);

@@ -30,15 +30,18 @@ class MemoryJobStore : public JobStore {
     std::string name;
     absl::Time expiry;
   };
-  absl::Status InsertLocked(JobSnapshot job, const RequestKey& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status InsertLocked(JobSnapshot job, const RequestKey& key)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetExpired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const base::Clock& clock_;
   mutable base::Mutex mutex_;
   int64_t next_sequence_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::map<int64_t, JobSnapshot> jobs_ ABSL_GUARDED_BY(mutex_);  // by sequence number: the order of creation
+  std::map<int64_t, JobSnapshot> jobs_
+      ABSL_GUARDED_BY(mutex_);  // by sequence number: the order of creation
   std::unordered_map<std::string, int64_t> sequences_ ABSL_GUARDED_BY(mutex_);
-  std::unordered_map<std::string, absl::Time> tombstones_ ABSL_GUARDED_BY(mutex_);  // name to expiry
+  std::unordered_map<std::string, absl::Time> tombstones_
+      ABSL_GUARDED_BY(mutex_);  // name to expiry
   std::unordered_map<std::string, Request> requests_ ABSL_GUARDED_BY(mutex_);
 };
 

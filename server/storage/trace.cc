@@ -33,7 +33,8 @@ void MemoryTrace::Reserve(int64_t rows) {
     POLYAK_CHECK(block_count_ < kBlocksMax);
     const int64_t block_rows = kFirstBlockRows << block_count_;
     // Not initialised: pages that are never written are never resident.
-    blocks_[static_cast<size_t>(block_count_)].reset(new double[static_cast<size_t>(block_rows * columns_)]);
+    blocks_[static_cast<size_t>(block_count_)].reset(
+        new double[static_cast<size_t>(block_rows * columns_)]);
     ++block_count_;
     capacity_ += block_rows;
   }
@@ -75,11 +76,13 @@ const double* MemoryTrace::RowAt(int64_t row) const {
 Columns MemoryTrace::Read(int64_t first_row, int64_t max_rows, int64_t stride) const {
   POLYAK_CHECK(first_row >= 0 && stride >= 1);
   const int64_t available = row_count();
-  const int64_t rows =
-      first_row >= available ? 0 : std::min(max_rows, (available - first_row + stride - 1) / stride);
+  const int64_t rows = first_row >= available
+                           ? 0
+                           : std::min(max_rows, (available - first_row + stride - 1) / stride);
   Columns result;
   result.first_row = first_row;
-  result.columns.assign(static_cast<size_t>(columns_), std::vector<double>(static_cast<size_t>(rows)));
+  result.columns.assign(static_cast<size_t>(columns_),
+                        std::vector<double>(static_cast<size_t>(rows)));
   for (int64_t k = 0; k < rows; ++k) {
     const double* const row = RowAt(first_row + k * stride);
     for (int c = 0; c < columns_; ++c) {
@@ -91,8 +94,9 @@ Columns MemoryTrace::Read(int64_t first_row, int64_t max_rows, int64_t stride) c
 
 double MemoryTrace::ElapsedAt(int64_t row) const {
   const base::MutexLock lock(&mutex_);
-  const auto after = std::lower_bound(slice_times_.begin(), slice_times_.end(), row,
-                                      [](const SliceTime& time, int64_t wanted) { return time.row < wanted; });
+  const auto after =
+      std::lower_bound(slice_times_.begin(), slice_times_.end(), row,
+                       [](const SliceTime& time, int64_t wanted) { return time.row < wanted; });
   if (after == slice_times_.end()) {
     return slice_times_.empty() ? 0 : slice_times_.back().seconds;
   }
@@ -100,7 +104,8 @@ double MemoryTrace::ElapsedAt(int64_t row) const {
     return after->seconds;
   }
   const SliceTime& before = *(after - 1);
-  const double share = static_cast<double>(row - before.row) / static_cast<double>(after->row - before.row);
+  const double share =
+      static_cast<double>(row - before.row) / static_cast<double>(after->row - before.row);
   return before.seconds + share * (after->seconds - before.seconds);
 }
 

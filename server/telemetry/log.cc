@@ -11,14 +11,15 @@
 namespace polyak::telemetry {
 
 absl::StatusOr<Logger> MakeLogger(std::string_view level) {
-  static constexpr std::array<std::pair<std::string_view, spdlog::level::level_enum>, 6> kLevels = {{
-      {"trace", spdlog::level::trace},
-      {"debug", spdlog::level::debug},
-      {"info", spdlog::level::info},
-      {"warning", spdlog::level::warn},
-      {"error", spdlog::level::err},
-      {"off", spdlog::level::off},
-  }};
+  static constexpr std::array<std::pair<std::string_view, spdlog::level::level_enum>, 6> kLevels = {
+      {
+          {"trace", spdlog::level::trace},
+          {"debug", spdlog::level::debug},
+          {"info", spdlog::level::info},
+          {"warning", spdlog::level::warn},
+          {"error", spdlog::level::err},
+          {"off", spdlog::level::off},
+      }};
   for (const auto& [name, value] : kLevels) {
     if (name == level) {
       auto logger = std::make_shared<spdlog::logger>(
@@ -29,8 +30,9 @@ absl::StatusOr<Logger> MakeLogger(std::string_view level) {
       return logger;
     }
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "log level is '", std::string(level), "'; accepted: trace, debug, info, warning, error, off"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("log level is '", std::string(level),
+                   "'; accepted: trace, debug, info, warning, error, off"));
 }
 
 std::string Escape(std::string_view text) {

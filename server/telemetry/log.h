@@ -11,8 +11,8 @@ namespace polyak::telemetry {
 
 using Logger = std::shared_ptr<spdlog::logger>;
 
-// A thread-safe logger on standard error, one line an event: time (UTC), level, text. Specs and credentials are never
-// logged; text that came from a client goes through Escape.
+// A thread-safe logger on standard error, one line an event: time (UTC), level, text. Specs and
+// credentials are never logged; text that came from a client goes through Escape.
 //   level: trace, debug, info, warning, error, off.
 // Errors: InvalidArgument for another level, listing those.
 absl::StatusOr<Logger> MakeLogger(std::string_view level);

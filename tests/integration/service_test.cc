@@ -168,7 +168,8 @@ TEST(Service, ThePredictedCurveEqualsTheRunOfAQuadratic) {
   const double initial = recorder.batch.residual_norm(0);
   for (int t = 0; t <= 1000; ++t) {
     // (T12) under THEOREM parameters: 10 kappa eps |xi_0|, kappa = 100.
-    EXPECT_NEAR(recorder.batch.predicted_residual_norm(t), recorder.batch.residual_norm(t), 1000 * 2.3e-16 * initial);
+    EXPECT_NEAR(recorder.batch.predicted_residual_norm(t), recorder.batch.residual_norm(t),
+                1000 * 2.3e-16 * initial);
     if (t > 0) {
       EXPECT_GE(recorder.batch.elapsed_seconds(t), recorder.batch.elapsed_seconds(t - 1));
     }
@@ -179,7 +180,14 @@ TEST(Service, ARefusedSpecNamesEveryField) {
   Server server;
   client::Client client = Connect(server);
   const auto job = client.Submit(Request(R"pb(
-    quadratic { matrix { rows: 2 cols: 2 values: [ 1, 0.5, 0, 1 ] } linear_term: [ 1, 2, 3 ] }
+    quadratic {
+      matrix {
+        rows: 2
+        cols: 2
+        values: [ 1, 0.5, 0, 1 ]
+      }
+      linear_term: [ 1, 2, 3 ]
+    }
     optimizer { polyak_momentum { momentum: 1.5 step_size: -1 } }
     stopping { relative_loss: 2 })pb"));
   ASSERT_FALSE(job.ok());
@@ -190,15 +198,21 @@ TEST(Service, ARefusedSpecNamesEveryField) {
     EXPECT_THAT(violation.description, HasSubstr("accepted")) << violation.field;
   }
   EXPECT_THAT(fields, IsSupersetOf({"spec.optimizer.polyak_momentum.momentum",
-                                    "spec.optimizer.polyak_momentum.step_size", "spec.stopping.relative_loss",
-                                    "spec.quadratic.linear_term"}));
+                                    "spec.optimizer.polyak_momentum.step_size",
+                                    "spec.stopping.relative_loss", "spec.quadratic.linear_term"}));
 }
 
 TEST(Service, AnIndefiniteMatrixIsRefusedWithItsEigenvalue) {
   Server server;
   client::Client client = Connect(server);
   const auto job = client.Submit(Request(R"pb(
-    quadratic { matrix { rows: 2 cols: 2 values: [ 1, 2, 2, 1 ] } }
+    quadratic {
+      matrix {
+        rows: 2
+        cols: 2
+        values: [ 1, 2, 2, 1 ]
+      }
+    }
     optimizer { gradient_descent {} })pb"));
   ASSERT_FALSE(job.ok());
   EXPECT_EQ(job.status().code(), absl::StatusCode::kInvalidArgument);
@@ -296,7 +310,10 @@ TEST(Service, TheSameSpecGivesTheSameBitsBesideOtherJobs) {
   Server server({"--workers=2"});
   client::Client client = Connect(server);
   const std::string spec = R"pb(
-    relu_network { dataset { name: "datasets/digits" first_examples: 20 } width: 256 }
+    relu_network {
+      dataset { name: "datasets/digits" first_examples: 20 }
+      width: 256
+    }
     optimizer { polyak_momentum {} }
     stopping { max_iterations: 100 })pb";
   const auto alone = client.Submit(Request(spec));

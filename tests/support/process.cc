@@ -132,7 +132,8 @@ Outcome RunProgram(const std::string& program, const std::vector<std::string>& a
     input_path = TemporaryPath();
     std::ofstream(input_path) << input;
     command_program = "/bin/sh";
-    command_arguments = {"-c", "input=$1; shift; exec \"$@\" < \"$input\"", "sh", input_path, program};
+    command_arguments = {"-c", "input=$1; shift; exec \"$@\" < \"$input\"", "sh", input_path,
+                         program};
     command_arguments.insert(command_arguments.end(), arguments.begin(), arguments.end());
   }
   Process process(command_program, command_arguments, environment);

@@ -7,7 +7,8 @@
 
 namespace polyak::testing_support {
 
-// A real program, run as a child: its standard output can be read, its standard error goes to a file.
+// A real program, run as a child: its standard output can be read, its standard error goes to a
+// file.
 class Process {
  public:
   // program: a path.  environment: NAME=VALUE lines added to the test's own.

@@ -31,8 +31,10 @@ struct FinishedRun {
 };
 
 // Runs a spec to its end with the literal plan, `slice` records at a time.
-inline FinishedRun RunToEnd(const engine::ProblemSpec& problem, const engine::OptimizerSpec& optimizer,
-                            const engine::StoppingRule& stopping, engine::Tuning tuning = engine::Tuning::kTheorem,
+inline FinishedRun RunToEnd(const engine::ProblemSpec& problem,
+                            const engine::OptimizerSpec& optimizer,
+                            const engine::StoppingRule& stopping,
+                            engine::Tuning tuning = engine::Tuning::kTheorem,
                             engine::Seed seed = {}, int64_t slice = 1000) {
   auto instance = engine::Instantiate(problem, seed);
   if (!instance.ok()) fprintf(stderr, "%s\n", std::string(instance.status().message()).c_str());

@@ -20,7 +20,7 @@ constexpr char kDescription[] =
     "  polyak race relu --first-examples 50\n";
 
 constexpr RegisterCommand kCommands[] = {
-    RegisterSubmit, RegisterWatch,  RegisterWait,   RegisterGet,  RegisterList, RegisterCancel,
+    RegisterSubmit, RegisterWatch,   RegisterWait, RegisterGet,  RegisterList, RegisterCancel,
     RegisterDelete, RegisterPreview, RegisterRace, RegisterPlot, RegisterInfo, RegisterDemo,
 };
 
@@ -41,8 +41,9 @@ void AddGlobalFlags(CLI::App& program, Context& context) {
       ->capture_default_str();
   program.add_flag("--no-color", context.no_color, "no colours (NO_COLOR does the same)");
   program.add_flag("-q,--quiet", context.quiet, "nothing on stderr but errors");
-  program.add_option("--give-up-after", context.give_up_after_seconds,
-                     "seconds to go on trying to reach the server without success")
+  program
+      .add_option("--give-up-after", context.give_up_after_seconds,
+                  "seconds to go on trying to reach the server without success")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   program.set_config("--config", "", "a TOML file with any of these flags");

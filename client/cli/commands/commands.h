@@ -11,8 +11,8 @@ namespace polyak::cli {
 // What a command does once its flags are parsed.
 using Action = std::function<ExitCode()>;
 
-// One row a command: adds itself to the program and returns what it does. The action may use the flags it registered;
-// both live as long as the program.
+// One row a command: adds itself to the program and returns what it does. The action may use the
+// flags it registered; both live as long as the program.
 using RegisterCommand = void (*)(CLI::App& program, const Context& context, Action& action);
 
 void RegisterSubmit(CLI::App& program, const Context& context, Action& action);

@@ -19,7 +19,8 @@ struct DemoCase {
   v1::TrainingJobSpec spec;
 };
 
-// Real data for each class: sizes and settings for which docs/theory.md, section 7, gives reference figures.
+// Real data for each class: sizes and settings for which docs/theory.md, section 7, gives reference
+// figures.
 std::vector<DemoCase> DemoCases() {
   std::vector<DemoCase> cases(3);
   cases[0].problem = "quadratic";
@@ -44,7 +45,8 @@ std::vector<DemoCase> DemoCases() {
   return cases;
 }
 
-absl::StatusOr<std::string> SubmitOne(client::Client& client, v1::TrainingJobSpec spec, bool momentum) {
+absl::StatusOr<std::string> SubmitOne(client::Client& client, v1::TrainingJobSpec spec,
+                                      bool momentum) {
   spec.mutable_stopping()->set_relative_loss(kTolerance);
   if (momentum) {
     spec.mutable_optimizer()->mutable_polyak_momentum();
@@ -95,9 +97,12 @@ ExitCode Demo(const Context& context) {
 }  // namespace
 
 void RegisterDemo(CLI::App& program, const Context& context, Action& action) {
-  CLI::App* command = program.add_subcommand(
-      "demo", "train all three problem classes on real data, with gradient descent and with Polyak's momentum");
-  command->footer("Each job runs to a loss of 1e-8 of its initial one; one table at the end. -o csv for the table as data.");
+  CLI::App* command = program.add_subcommand("demo",
+                                             "train all three problem classes on real data, with "
+                                             "gradient descent and with Polyak's momentum");
+  command->footer(
+      "Each job runs to a loss of 1e-8 of its initial one; one table at the end. -o csv for the "
+      "table as data.");
   command->callback([&context, &action] { action = [&context] { return Demo(context); }; });
 }
 

@@ -36,8 +36,9 @@ ExitCode Info(const Context& context) {
   add("build", info->build());
   add("jobs survive a restart", info->jobs_survive_restart() ? "yes" : "no");
   for (const int plan : info->plans()) {
-    add("plan", std::string(absl::StripPrefix(v1::ExecutionPlan_Name(static_cast<v1::ExecutionPlan>(plan)),
-                                              "EXECUTION_PLAN_")));
+    add("plan",
+        std::string(absl::StripPrefix(v1::ExecutionPlan_Name(static_cast<v1::ExecutionPlan>(plan)),
+                                      "EXECUTION_PLAN_")));
   }
   const auto& limits = info->limits();
   add("workers", absl::StrCat(limits.workers()));
@@ -46,8 +47,9 @@ ExitCode Info(const Context& context) {
   add("iterations at most", absl::StrCat(limits.max_iterations()));
   add("width at most", absl::StrCat(limits.max_width()));
   for (const auto& dataset : info->built_in_datasets()) {
-    add(dataset.name(), absl::StrCat(dataset.examples(), " x ", dataset.input_dimension(), ", ",
-                                     dataset.output_dimension(), " target column(s): ", dataset.description()));
+    add(dataset.name(),
+        absl::StrCat(dataset.examples(), " x ", dataset.input_dimension(), ", ",
+                     dataset.output_dimension(), " target column(s): ", dataset.description()));
   }
   std::cout << (context.output == OutputFormat::kCsv ? FormatCsv(table) : FormatTable(table));
   return kSucceeded;
@@ -56,7 +58,8 @@ ExitCode Info(const Context& context) {
 }  // namespace
 
 void RegisterInfo(CLI::App& program, const Context& context, Action& action) {
-  CLI::App* command = program.add_subcommand("info", "what the server is: version, limits, plans, data sets");
+  CLI::App* command =
+      program.add_subcommand("info", "what the server is: version, limits, plans, data sets");
   command->callback([&context, &action] { action = [&context] { return Info(context); }; });
 }
 

@@ -15,7 +15,9 @@ namespace {
 CLI::App* AddJobCommand(CLI::App& program, const char* name, const char* description,
                         const std::shared_ptr<std::string>& job) {
   CLI::App* command = program.add_subcommand(name, description);
-  command->add_option("job", *job, "a job's id, or its name trainingJobs/ID")->required()->type_name("JOB");
+  command->add_option("job", *job, "a job's id, or its name trainingJobs/ID")
+      ->required()
+      ->type_name("JOB");
   return command;
 }
 
@@ -47,7 +49,8 @@ ExitCode List(const Context& context, const ListFlags& flags) {
     return kSucceeded;
   }
   TextTable table;
-  table.titles = {"job", "what", "state", "ended by", "iterations", "measured", "predicted", "certificate"};
+  table.titles = {"job",        "what",     "state",     "ended by",
+                  "iterations", "measured", "predicted", "certificate"};
   for (const auto& job : response->training_jobs()) {
     if (context.output == OutputFormat::kJson) {
       std::cout << ToJson(job) << "\n";
@@ -57,7 +60,8 @@ ExitCode List(const Context& context, const ListFlags& flags) {
         {job.name(), Describe(job.spec()), StateName(job.state()),
          job.has_termination() ? ReasonName(job.termination().reason()) : "-",
          job.has_summary() ? absl::StrCat(job.summary().iterations()) : "-",
-         job.summary().has_measured_rate() ? absl::StrFormat("%.6f", job.summary().measured_rate()) : "-",
+         job.summary().has_measured_rate() ? absl::StrFormat("%.6f", job.summary().measured_rate())
+                                           : "-",
          absl::StrFormat("%.6f", job.resolution().prediction().rate()),
          job.has_summary() ? VerdictName(job.summary().certificate().verdict()) : "-"});
   }
@@ -76,15 +80,19 @@ ExitCode List(const Context& context, const ListFlags& flags) {
 
 void RegisterGet(CLI::App& program, const Context& context, Action& action) {
   auto job = std::make_shared<std::string>();
-  CLI::App* command = AddJobCommand(program, "get", "print one job; the exit code is the job's outcome", job);
+  CLI::App* command =
+      AddJobCommand(program, "get", "print one job; the exit code is the job's outcome", job);
   command->callback([job, &context, &action] {
-    action = [job, &context] { return PrintOrFail(context, context.Connect().Get(client::JobName(*job))); };
+    action = [job, &context] {
+      return PrintOrFail(context, context.Connect().Get(client::JobName(*job)));
+    };
   });
 }
 
 void RegisterCancel(CLI::App& program, const Context& context, Action& action) {
   auto job = std::make_shared<std::string>();
-  CLI::App* command = AddJobCommand(program, "cancel", "end a job within one iteration; its records stay", job);
+  CLI::App* command =
+      AddJobCommand(program, "cancel", "end a job within one iteration; its records stay", job);
   command->callback([job, &context, &action] {
     action = [job, &context] {
       const auto cancelled = context.Connect().Cancel(client::JobName(*job));
@@ -118,11 +126,14 @@ void RegisterWait(CLI::App& program, const Context& context, Action& action) {
   auto job = std::make_shared<std::string>();
   auto seconds = std::make_shared<double>(0);
   CLI::App* command = AddJobCommand(program, "wait", "wait for a job's end, then print it", job);
-  command->add_option("--timeout", *seconds, "give up after this many seconds with exit code 124 (default: never)")
+  command
+      ->add_option("--timeout", *seconds,
+                   "give up after this many seconds with exit code 124 (default: never)")
       ->check(CLI::PositiveNumber);
   command->callback([job, seconds, &context, &action] {
     action = [job, seconds, &context] {
-      const absl::Duration timeout = *seconds > 0 ? absl::Seconds(*seconds) : absl::InfiniteDuration();
+      const absl::Duration timeout =
+          *seconds > 0 ? absl::Seconds(*seconds) : absl::InfiniteDuration();
       const auto ended = context.Connect().Wait(client::JobName(*job), timeout);
       const ExitCode code = PrintOrFail(context, ended);
       return ended.ok() && !ended->has_end_time() ? kWaitTimedOut : code;
@@ -133,13 +144,16 @@ void RegisterWait(CLI::App& program, const Context& context, Action& action) {
 void RegisterWatch(CLI::App& program, const Context& context, Action& action) {
   auto options = std::make_shared<FollowOptions>();
   auto job = std::make_shared<std::string>();
-  CLI::App* command = AddJobCommand(program, "watch", "follow a job's records live, to its end", job);
+  CLI::App* command =
+      AddJobCommand(program, "watch", "follow a job's records live, to its end", job);
   command->add_option("--after-iteration", options->after_iteration, "start after this iteration");
-  command->add_option("--stride", options->stride, "only the iterations divisible by this, and the last");
+  command->add_option("--stride", options->stride,
+                      "only the iterations divisible by this, and the last");
   command->add_flag("--with-prediction", options->with_prediction, "add the predicted curve");
   command->add_flag("--with-elapsed", options->with_elapsed, "add the training time");
   command->footer(
-      "On a terminal this draws a chart; in a pipe it prints a line a record, with -o json an event a line.\n"
+      "On a terminal this draws a chart; in a pipe it prints a line a record, with -o json an "
+      "event a line.\n"
       "Examples:\n"
       "  polyak watch my-job\n"
       "  polyak watch my-job -o csv > trace.csv");
@@ -155,8 +169,8 @@ void RegisterWatch(CLI::App& program, const Context& context, Action& action) {
         *event.mutable_terminal()->mutable_training_job() = *ended;
         std::cout << ToJson(event) << "\n";
       } else if (!context.quiet) {
-        std::cerr << ended->name() << " ended: " << ReasonName(ended->termination().reason()) << " at iteration "
-                  << ended->summary().iterations() << "\n";
+        std::cerr << ended->name() << " ended: " << ReasonName(ended->termination().reason())
+                  << " at iteration " << ended->summary().iterations() << "\n";
       }
       return ExitCodeOf(*ended);
     };
@@ -168,14 +182,14 @@ void RegisterList(CLI::App& program, const Context& context, Action& action) {
   CLI::App* command = program.add_subcommand("list", "list jobs, newest first");
   command->add_option("--page-size", flags->page_size, "1 to 1000")->capture_default_str();
   command->add_option("--page-token", flags->page_token, "from the page before");
-  command->add_option("--filter", flags->filter, "conditions joined by AND, such as state = \"RUNNING\"");
+  command->add_option("--filter", flags->filter,
+                      "conditions joined by AND, such as state = \"RUNNING\"");
   command->footer(
       "Examples:\n"
       "  polyak list --filter 'state = \"RUNNING\" AND labels.course = \"optimisation\"'\n"
       "  polyak list -o json");
-  command->callback([flags, &context, &action] {
-    action = [flags, &context] { return List(context, *flags); };
-  });
+  command->callback(
+      [flags, &context, &action] { action = [flags, &context] { return List(context, *flags); }; });
 }
 
 }  // namespace polyak::cli

@@ -42,7 +42,8 @@ absl::Status ReadCurves(client::Client& client, const std::string& name, const P
       if (theory && !std::isnan(batch.theory_bound(k))) {
         bound.Add(batch.iteration(k), batch.theory_bound(k));
       }
-      if (theory && k < batch.predicted_residual_norm_size() && !std::isnan(batch.predicted_residual_norm(k))) {
+      if (theory && k < batch.predicted_residual_norm_size() &&
+          !std::isnan(batch.predicted_residual_norm(k))) {
         predicted.Add(batch.iteration(k), batch.predicted_residual_norm(k));
       }
     }
@@ -88,18 +89,23 @@ ExitCode Plot(const Context& context, const PlotFlags& flags) {
 
 void RegisterPlot(CLI::App& program, const Context& context, Action& action) {
   auto flags = std::make_shared<PlotFlags>();
-  CLI::App* command = program.add_subcommand("plot", "print one semilog chart of the stored records, and end");
-  command->add_option("jobs", flags->jobs, "one job, or several to compare")->required()->type_name("JOB");
+  CLI::App* command =
+      program.add_subcommand("plot", "print one semilog chart of the stored records, and end");
+  command->add_option("jobs", flags->jobs, "one job, or several to compare")
+      ->required()
+      ->type_name("JOB");
   command->add_option("--column", flags->column, "residual or loss")
       ->check(CLI::IsMember({"residual", "loss"}))
       ->capture_default_str();
-  command->add_option("--width", flags->width, "columns (default: the terminal's)")->check(CLI::Range(30, 500));
-  command->add_option("--height", flags->height, "rows")->check(CLI::Range(8, 200))->capture_default_str();
+  command->add_option("--width", flags->width, "columns (default: the terminal's)")
+      ->check(CLI::Range(30, 500));
+  command->add_option("--height", flags->height, "rows")
+      ->check(CLI::Range(8, 200))
+      ->capture_default_str();
   command->add_flag("!--no-theory", flags->theory, "leave out the bound and the predicted curve");
   command->footer("Example:\n  polyak plot my-job --glyphs ascii");
-  command->callback([flags, &context, &action] {
-    action = [flags, &context] { return Plot(context, *flags); };
-  });
+  command->callback(
+      [flags, &context, &action] { action = [flags, &context] { return Plot(context, *flags); }; });
 }
 
 }  // namespace polyak::cli

@@ -63,8 +63,9 @@ void RegisterRace(CLI::App& program, const Context& context, Action& action) {
       "Examples:\n"
       "  polyak race quadratic --kappa 1e4\n"
       "  polyak race relu --first-examples 50");
-  AddProblemCommands(*command, context, {.optimizer_flags = false, .spec_file = true},
-                     [&context](v1::TrainingJobSpec spec) { return Race(context, std::move(spec)); }, action);
+  AddProblemCommands(
+      *command, context, {.optimizer_flags = false, .spec_file = true},
+      [&context](v1::TrainingJobSpec spec) { return Race(context, std::move(spec)); }, action);
 }
 
 }  // namespace polyak::cli

@@ -21,7 +21,8 @@ struct SubmitFlags {
   std::string request_id;
 };
 
-absl::StatusOr<v1::CreateTrainingJobRequest> MakeRequest(const SubmitFlags& flags, v1::TrainingJobSpec spec) {
+absl::StatusOr<v1::CreateTrainingJobRequest> MakeRequest(const SubmitFlags& flags,
+                                                         v1::TrainingJobSpec spec) {
   v1::CreateTrainingJobRequest request;
   *request.mutable_spec() = std::move(spec);
   request.set_training_job_id(flags.id);
@@ -98,9 +99,12 @@ void RegisterSubmit(CLI::App& program, const Context& context, Action& action) {
   command->add_option("--label", flags->labels, "KEY=VALUE; can be repeated");
   command->add_option("--request-id", flags->request_id,
                       "makes a repeated submission answer the first job (default: a random one)");
-  AddProblemCommands(*command, context, {},
-                     [flags, &context](v1::TrainingJobSpec spec) { return Submit(context, *flags, std::move(spec)); },
-                     action);
+  AddProblemCommands(
+      *command, context, {},
+      [flags, &context](v1::TrainingJobSpec spec) {
+        return Submit(context, *flags, std::move(spec));
+      },
+      action);
 }
 
 }  // namespace polyak::cli

@@ -14,7 +14,8 @@ extern const std::string_view embedded_wine_data;
 
 namespace {
 
-// Numbers between any of ",", white space and line ends, `columns` a row, after `header_lines` lines.
+// Numbers between any of ",", white space and line ends, `columns` a row, after `header_lines`
+// lines.
 Matrix ParseNumbers(std::string_view text, Eigen::Index columns, int header_lines) {
   for (int k = 0; k < header_lines; ++k) {
     text.remove_prefix(text.find('\n') + 1);
@@ -82,15 +83,19 @@ std::shared_ptr<const Dataset> Wine() {
 const std::vector<BuiltInDataset>& BuiltInDatasets() {
   static const auto& sets = *new std::vector<BuiltInDataset>{
       {"datasets/diabetes",
-       "disease progression of 442 patients; columns standardised, target centred. Efron, Hastie, Johnstone, "
+       "disease progression of 442 patients; columns standardised, target centred. Efron, Hastie, "
+       "Johnstone, "
        "Tibshirani 2004, as shipped in scikit-learn 1.2.1 (BSD-3-Clause)",
        Diabetes()},
       {"datasets/digits",
-       "1,797 handwritten digits of 8 x 8 pixels from 0 to 16; target +1 odd, -1 even. Alpaydin and Kaynak 1998, UCI "
+       "1,797 handwritten digits of 8 x 8 pixels from 0 to 16; target +1 odd, -1 even. Alpaydin "
+       "and Kaynak 1998, UCI "
        "(CC BY 4.0)",
        Digits()},
       {"datasets/wine",
-       "178 wines; columns standardised, three classes one-hot. Aeberhard and Forina 1991, UCI (CC BY 4.0)", Wine()},
+       "178 wines; columns standardised, three classes one-hot. Aeberhard and Forina 1991, UCI (CC "
+       "BY 4.0)",
+       Wine()},
   };
   return sets;
 }

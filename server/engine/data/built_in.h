@@ -14,9 +14,9 @@ struct BuiltInDataset {
   std::shared_ptr<const Dataset> data;
 };
 
-// The data sets that ship with the server, prepared (docs/data.md): datasets/diabetes (columns standardised, target
-// centred), datasets/digits (64 pixels, target +1 odd, -1 even), datasets/wine (columns standardised, classes one-hot).
-// Parsed once, at the first call; safe from any thread.
+// The data sets that ship with the server, prepared (docs/data.md): datasets/diabetes (columns
+// standardised, target centred), datasets/digits (64 pixels, target +1 odd, -1 even), datasets/wine
+// (columns standardised, classes one-hot). Parsed once, at the first call; safe from any thread.
 const std::vector<BuiltInDataset>& BuiltInDatasets();
 
 // The one of that name, or nullptr.

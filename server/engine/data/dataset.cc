@@ -12,7 +12,8 @@
 namespace polyak::engine {
 namespace {
 
-// Standard normal, entry (i, j) at position i cols + j: the first rows are the same whatever the number of rows.
+// Standard normal, entry (i, j) at position i cols + j: the first rows are the same whatever the
+// number of rows.
 Matrix NormalMatrix(const RandomStream& stream, int64_t rows, int64_t cols) {
   Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> matrix(rows, cols);
   stream.FillNormal(0, std::span<double>(matrix.data(), static_cast<size_t>(matrix.size())));
@@ -34,8 +35,10 @@ Matrix OrthonormalColumns(const Matrix& normal) {
 // U diag(s) V' with s log-uniform from sqrt(n) down to sqrt(n) / condition_number.
 Matrix FeaturesWithCondition(Seed seed, int64_t rows, int64_t cols, double condition_number) {
   const int64_t rank = std::min(rows, cols);
-  const Matrix left = OrthonormalColumns(NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), rows, rank));
-  const Matrix right = OrthonormalColumns(NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures, 1), cols, rank));
+  const Matrix left =
+      OrthonormalColumns(NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), rows, rank));
+  const Matrix right =
+      OrthonormalColumns(NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures, 1), cols, rank));
   Vector singular_values(rank);
   for (int64_t i = 0; i < rank; ++i) {
     const double share = rank == 1 ? 0 : static_cast<double>(i) / static_cast<double>(rank - 1);
@@ -46,24 +49,29 @@ Matrix FeaturesWithCondition(Seed seed, int64_t rows, int64_t cols, double condi
 
 Dataset DrawLinearTeacher(const SyntheticDataSpec& spec, Seed seed) {
   Dataset data;
-  data.features = spec.condition_number.has_value()
-                      ? FeaturesWithCondition(seed, spec.examples, spec.input_dimension, *spec.condition_number)
-                      : NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), spec.examples, spec.input_dimension);
-  const Matrix teacher =
-      NormalMatrix(RandomStream(seed, DrawPurpose::kTargets), spec.output_dimension, spec.input_dimension) /
-      std::sqrt(static_cast<double>(spec.input_dimension));
+  data.features =
+      spec.condition_number.has_value()
+          ? FeaturesWithCondition(seed, spec.examples, spec.input_dimension, *spec.condition_number)
+          : NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), spec.examples,
+                         spec.input_dimension);
+  const Matrix teacher = NormalMatrix(RandomStream(seed, DrawPurpose::kTargets),
+                                      spec.output_dimension, spec.input_dimension) /
+                         std::sqrt(static_cast<double>(spec.input_dimension));
   data.targets = data.features * teacher.transpose();
   return data;
 }
 
 Dataset DrawUnitSphere(const SyntheticDataSpec& spec, Seed seed) {
   Dataset data;
-  data.features = NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), spec.examples, spec.input_dimension);
-  const Matrix shared = NormalMatrix(RandomStream(seed, DrawPurpose::kSharedFeature), 1, spec.input_dimension);
+  data.features =
+      NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), spec.examples, spec.input_dimension);
+  const Matrix shared =
+      NormalMatrix(RandomStream(seed, DrawPurpose::kSharedFeature), 1, spec.input_dimension);
   data.features *= std::sqrt(1 - spec.correlation);
   data.features.rowwise() += std::sqrt(spec.correlation) * shared.row(0);
   data.features.rowwise().normalize();
-  data.targets = NormalMatrix(RandomStream(seed, DrawPurpose::kTargets), spec.examples, spec.output_dimension);
+  data.targets =
+      NormalMatrix(RandomStream(seed, DrawPurpose::kTargets), spec.examples, spec.output_dimension);
   return data;
 }
 
@@ -86,8 +94,9 @@ absl::Status NormalizeRows(Matrix& features) {
   for (Eigen::Index i = 0; i < features.rows(); ++i) {
     const double norm = features.row(i).stableNorm();
     if (norm == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("row ", i, " of the features is zero, which has no unit norm; accepted: rows that are not zero"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "row ", i,
+          " of the features is zero, which has no unit norm; accepted: rows that are not zero"));
     }
     features.row(i) /= norm;
   }
@@ -107,8 +116,9 @@ absl::StatusOr<Dataset> MakeDataset(const DatasetSpec& spec, Seed job_seed) {
                                                            : DrawUnitSphere(synthetic, seed);
   }
   if (spec.first_examples > data.features.rows()) {
-    return absl::InvalidArgumentError(absl::StrCat("first_examples is ", spec.first_examples, "; accepted: 0 to ",
-                                                   data.features.rows(), ", the number of examples"));
+    return absl::InvalidArgumentError(absl::StrCat("first_examples is ", spec.first_examples,
+                                                   "; accepted: 0 to ", data.features.rows(),
+                                                   ", the number of examples"));
   }
   if (spec.first_examples > 0) {
     data.features = data.features.topRows(spec.first_examples).eval();

@@ -19,13 +19,15 @@ struct Dataset {
 
 enum class FeatureScaling {
   kNone,
-  kStandardized,  // each column: minus its mean, over its population standard deviation; a constant column becomes 0
+  kStandardized,  // each column: minus its mean, over its population standard deviation; a constant
+                  // column becomes 0
   kUnitNorm,      // each row over its Euclidean norm; refuses a zero row
 };
 
 enum class SyntheticKind {
   kLinearTeacher,  // features with the given condition number, targets T x with T_ij ~ N(0, 1/d_x)
-  kUnitSphere,     // x = sqrt(1-c) g + sqrt(c) u with one shared u, then unit norm; targets standard normal
+  kUnitSphere,  // x = sqrt(1-c) g + sqrt(c) u with one shared u, then unit norm; targets standard
+                // normal
 };
 
 struct SyntheticDataSpec {
@@ -33,9 +35,10 @@ struct SyntheticDataSpec {
   int64_t examples = 0;
   int64_t input_dimension = 0;
   int64_t output_dimension = 1;
-  std::optional<Seed> seed;                 // unset: the job's
-  std::optional<double> condition_number;   // s_max/s_min of the data matrix, >= 1; unset: plain standard normal features
-  double correlation = 0;                   // c of kUnitSphere, in [0, 1)
+  std::optional<Seed> seed;                // unset: the job's
+  std::optional<double> condition_number;  // s_max/s_min of the data matrix, >= 1; unset: plain
+                                           // standard normal features
+  double correlation = 0;                  // c of kUnitSphere, in [0, 1)
 };
 
 struct DatasetSpec {
@@ -45,8 +48,8 @@ struct DatasetSpec {
 };
 
 // The data set a spec means, cut and scaled.
-// Errors: InvalidArgument for a zero row under kUnitNorm (names the row), or first_examples beyond the data.
-// Cost: O(n d_x), and one QR of n x d_x when a condition number is given.
+// Errors: InvalidArgument for a zero row under kUnitNorm (names the row), or first_examples beyond
+// the data. Cost: O(n d_x), and one QR of n x d_x when a condition number is given.
 absl::StatusOr<Dataset> MakeDataset(const DatasetSpec& spec, Seed job_seed);
 
 }  // namespace polyak::engine

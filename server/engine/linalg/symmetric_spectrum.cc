@@ -1,9 +1,9 @@
 #include "server/engine/linalg/symmetric_spectrum.h"
 
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
 #include <Spectra/SymEigsShiftSolver.h>
 #include <Spectra/SymEigsSolver.h>
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
 
 #include <algorithm>
 #include <optional>
@@ -70,7 +70,8 @@ std::optional<Vector> ComputeEnds(const Matrix& matrix) {
   }
   Vector ends(2);
   ends << smallest.eigenvalues()(0), largest.eigenvalues()(0);
-  // A Cholesky factor can exist although rounding has eaten the smallest eigenvalue; then the full decomposition decides.
+  // A Cholesky factor can exist although rounding has eaten the smallest eigenvalue; then the full
+  // decomposition decides.
   if (IsSingular(ends(0), ends(1))) {
     return std::nullopt;
   }
@@ -94,10 +95,11 @@ absl::StatusOr<SymmetricSpectrum> ComputeSymmetricSpectrum(const Matrix& matrix)
       return spectrum;
     }
   }
-  const Eigen::SelfAdjointEigenSolver<Matrix> solver(matrix,
-                                                     full ? Eigen::ComputeEigenvectors : Eigen::EigenvaluesOnly);
+  const Eigen::SelfAdjointEigenSolver<Matrix> solver(
+      matrix, full ? Eigen::ComputeEigenvectors : Eigen::EigenvaluesOnly);
   if (solver.info() != Eigen::Success) {
-    return absl::InternalError(absl::StrCat("eigenvalues of a ", matrix.rows(), " x ", matrix.cols(),
+    return absl::InternalError(absl::StrCat("eigenvalues of a ", matrix.rows(), " x ",
+                                            matrix.cols(),
                                             " matrix: the iteration did not converge"));
   }
   if (full) {

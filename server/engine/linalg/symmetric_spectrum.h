@@ -9,21 +9,24 @@ namespace polyak::engine {
 
 // Spectrum of a symmetric matrix.
 struct SymmetricSpectrum {
-  Vector eigenvalues;                  // ascending: all d of them, or only {smallest, largest} of a large matrix
-  std::optional<Matrix> eigenvectors;  // d x d, column i belongs to eigenvalue i; empty for a large matrix
+  Vector eigenvalues;  // ascending: all d of them, or only {smallest, largest} of a large matrix
+  // d x d, column i belongs to eigenvalue i; empty for a large matrix.
+  std::optional<Matrix> eigenvectors;
   double smallest() const { return eigenvalues(0); }
   double largest() const { return eigenvalues(eigenvalues.size() - 1); }
 };
 
-// Largest dimension that gets the full decomposition (O(d^3), about 9 d^3 flops with vectors); larger ones get the two
-// ends only: the largest by Lanczos, the smallest by shift and invert at 0 (Spectra), falling back to eigenvalues alone.
+// Largest dimension that gets the full decomposition (O(d^3), about 9 d^3 flops with vectors);
+// larger ones get the two ends only: the largest by Lanczos, the smallest by shift and invert at 0
+// (Spectra), falling back to eigenvalues alone.
 inline constexpr Eigen::Index kFullSpectrumDimensionMax = 1500;
 
 // matrix: symmetric, d x d, d >= 1, finite. Only the lower triangle is read.
 // Errors: Internal if the iteration does not converge.  Cost: O(d^3).
 absl::StatusOr<SymmetricSpectrum> ComputeSymmetricSpectrum(const Matrix& matrix);
 
-// contract.md, "Matrices": singular is smallest <= 1e-13 largest, indefinite is smallest < -1e-13 largest.
+// contract.md, "Matrices": singular is smallest <= 1e-13 largest, indefinite is smallest < -1e-13
+// largest.
 inline constexpr double kSingularRelative = 1e-13;
 bool IsSingular(double smallest, double largest);
 bool IsIndefinite(double smallest, double largest);

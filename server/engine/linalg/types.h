@@ -5,6 +5,7 @@
 namespace polyak::engine {
 
 using Vector = Eigen::VectorXd;
-using Matrix = Eigen::MatrixXd;  // column-major; the wire's matrices are row-major and converted when parsed
+using Matrix =
+    Eigen::MatrixXd;  // column-major; the wire's matrices are row-major and converted when parsed
 
 }  // namespace polyak::engine

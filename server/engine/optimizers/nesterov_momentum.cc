@@ -26,7 +26,9 @@ class NesterovMomentum : public Optimizer {
     }
   }
 
-  std::optional<LinearMethod> linear() const override { return LinearMethod{step_size_, momentum_, 1, momentum_}; }
+  std::optional<LinearMethod> linear() const override {
+    return LinearMethod{step_size_, momentum_, 1, momentum_};
+  }
 
  private:
   const double step_size_;
@@ -37,7 +39,8 @@ class NesterovMomentum : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> MakeNesterovMomentum(double step_size, double momentum, Vector initial_point) {
+std::unique_ptr<Optimizer> MakeNesterovMomentum(double step_size, double momentum,
+                                                Vector initial_point) {
   return std::make_unique<NesterovMomentum>(step_size, momentum, std::move(initial_point));
 }
 

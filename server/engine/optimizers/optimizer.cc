@@ -30,10 +30,12 @@ std::unique_ptr<Optimizer> MakeOptimizer(const OptimizerSpec& spec, Vector initi
                    return MakeGradientDescent(Set(method.step_size), std::move(initial_point));
                  },
                  [&](const PolyakMomentumSpec& method) {
-                   return MakePolyakMomentum(Set(method.step_size), Set(method.momentum), std::move(initial_point));
+                   return MakePolyakMomentum(Set(method.step_size), Set(method.momentum),
+                                             std::move(initial_point));
                  },
                  [&](const NesterovMomentumSpec& method) {
-                   return MakeNesterovMomentum(Set(method.step_size), Set(method.momentum), std::move(initial_point));
+                   return MakeNesterovMomentum(Set(method.step_size), Set(method.momentum),
+                                               std::move(initial_point));
                  }},
       spec);
 }
@@ -47,11 +49,14 @@ LinearMethod LinearForm(const OptimizerSpec& spec) {
                    return LinearMethod{Set(method.step_size), Set(method.momentum), 0, 1};
                  },
                  [](const NesterovMomentumSpec& method) {
-                   return LinearMethod{Set(method.step_size), Set(method.momentum), 1, Set(method.momentum)};
+                   return LinearMethod{Set(method.step_size), Set(method.momentum), 1,
+                                       Set(method.momentum)};
                  }},
       spec);
 }
 
-int StateVectors(const OptimizerSpec& spec) { return std::holds_alternative<GradientDescentSpec>(spec) ? 1 : 2; }
+int StateVectors(const OptimizerSpec& spec) {
+  return std::holds_alternative<GradientDescentSpec>(spec) ? 1 : 2;
+}
 
 }  // namespace polyak::engine

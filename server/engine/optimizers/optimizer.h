@@ -35,8 +35,10 @@ using OptimizerSpec = std::variant<GradientDescentSpec, PolyakMomentumSpec, Nest
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  virtual const Vector& iterate() const = 0;  // w_t (d): where the gradient is taken, and what is recorded
-  virtual void Update(const Vector& gradient) = 0;  // t -> t + 1; gradient (d) at iterate(). No allocation
+  // w_t (d): where the gradient is taken, and what is recorded.
+  virtual const Vector& iterate() const = 0;
+  // t -> t + 1.  gradient: (d), at iterate(). No allocation.
+  virtual void Update(const Vector& gradient) = 0;
   virtual std::optional<LinearMethod> linear() const = 0;  // nullopt: DENSE is the only plan
 };
 
@@ -46,7 +48,8 @@ std::unique_ptr<Optimizer> MakeOptimizer(const OptimizerSpec& spec, Vector initi
 // The linear form of a fully set spec.
 LinearMethod LinearForm(const OptimizerSpec& spec);
 
-// Vectors of length d that the optimizer keeps (1 for GD: the iterate; 2 with momentum): for memory forecasts.
+// Vectors of length d that the optimizer keeps (1 for GD: the iterate; 2 with momentum): for memory
+// forecasts.
 int StateVectors(const OptimizerSpec& spec);
 
 }  // namespace polyak::engine

@@ -27,7 +27,9 @@ class PolyakMomentum : public Optimizer {
     }
   }
 
-  std::optional<LinearMethod> linear() const override { return LinearMethod{step_size_, momentum_, 0, 1}; }
+  std::optional<LinearMethod> linear() const override {
+    return LinearMethod{step_size_, momentum_, 0, 1};
+  }
 
  private:
   const double step_size_;
@@ -38,7 +40,8 @@ class PolyakMomentum : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> MakePolyakMomentum(double step_size, double momentum, Vector initial_point) {
+std::unique_ptr<Optimizer> MakePolyakMomentum(double step_size, double momentum,
+                                              Vector initial_point) {
   return std::make_unique<PolyakMomentum>(step_size, momentum, std::move(initial_point));
 }
 

@@ -8,7 +8,9 @@ namespace {
 class DenseStepper : public Stepper {
  public:
   DenseStepper(std::unique_ptr<Problem> problem, std::unique_ptr<Optimizer> optimizer)
-      : problem_(std::move(problem)), optimizer_(std::move(optimizer)), gradient_(problem_->dimension()) {}
+      : problem_(std::move(problem)),
+        optimizer_(std::move(optimizer)),
+        gradient_(problem_->dimension()) {}
 
   Observation Observe() override { return problem_->Evaluate(optimizer_->iterate(), &gradient_); }
   void Step() override { optimizer_->Update(gradient_); }
@@ -24,7 +26,8 @@ class DenseStepper : public Stepper {
 
 absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& experiment) {
   std::unique_ptr<Problem> problem = MakeProblem(experiment.problem);
-  std::unique_ptr<Optimizer> optimizer = MakeOptimizer(experiment.optimizer, problem->initial_point());
+  std::unique_ptr<Optimizer> optimizer =
+      MakeOptimizer(experiment.optimizer, problem->initial_point());
   return std::make_unique<DenseStepper>(std::move(problem), std::move(optimizer));
 }
 

@@ -7,8 +7,8 @@
 
 namespace polyak::engine {
 
-// The literal definition: the problem evaluated with its gradient at each iterate, then the optimizer's update. Any
-// problem, any optimizer. The reference for every other plan.
+// The literal definition: the problem evaluated with its gradient at each iterate, then the
+// optimizer's update. Any problem, any optimizer. The reference for every other plan.
 absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& experiment);
 
 }  // namespace polyak::engine

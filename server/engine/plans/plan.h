@@ -27,7 +27,8 @@ class Stepper {
   virtual ~Stepper() = default;
   virtual Observation Observe() = 0;  // of iterate t; once per iterate
   virtual void Step() = 0;            // t -> t + 1; no allocation, lock, clock, I/O
-  virtual double flipped_share() const = 0;  // of the last observed iterate; NaN where there are no activations
+  // Of the last observed iterate; NaN where there are no activations.
+  virtual double flipped_share() const = 0;
 };
 
 struct Eligibility {
@@ -52,7 +53,8 @@ struct PlanChoice {
 };
 
 // The plan that runs `experiment`: the one asked for, or the planner's choice for kAuto.
-// Errors: InvalidArgument if the plan asked for does not exist in this build or does not fit, with the reason.
+// Errors: InvalidArgument if the plan asked for does not exist in this build or does not fit, with
+// the reason.
 absl::StatusOr<PlanChoice> ChoosePlan(ExecutionPlan requested, const Experiment& experiment);
 
 }  // namespace polyak::engine

@@ -37,7 +37,8 @@ class DeepLinearNetwork : public Problem {
   explicit DeepLinearNetwork(std::shared_ptr<const DeepLinearNetworkInstance> instance)
       : instance_(std::move(instance)),
         scale_(OutputScale(*instance_)),
-        // X V = U S and Y V: the loss lives in the data's row space, and X V V' = X keeps the gradient the same.
+        // X V = U S and Y V: the loss lives in the data's row space, and X V V' = X keeps the
+        // gradient the same.
         inputs_(instance_->left * instance_->singular_values.asDiagonal()),
         targets_(instance_->targets.transpose() * instance_->right) {
     const std::vector<Matrix> weights = InitialDeepLinearWeights(*instance_);
@@ -133,10 +134,12 @@ absl::StatusOr<std::shared_ptr<const DeepLinearNetworkInstance>> MakeDeepLinearN
   const Vector& singular_values = svd.singularValues();
   if (!(singular_values(0) > 0)) {
     return absl::InvalidArgumentError(
-        "every feature is zero, so there is nothing to learn from; accepted: features with a non-zero singular value");
+        "every feature is zero, so there is nothing to learn from; accepted: features with a "
+        "non-zero singular value");
   }
   Eigen::Index rank = 0;
-  while (rank < singular_values.size() && singular_values(rank) > kRankTolerance * singular_values(0)) {
+  while (rank < singular_values.size() &&
+         singular_values(rank) > kRankTolerance * singular_values(0)) {
     ++rank;
   }
   instance->singular_values = singular_values.head(rank);
@@ -160,7 +163,8 @@ Matrix InitialDeepLinearResidual(const DeepLinearNetworkInstance& instance) {
   return OutputScale(instance) * product - instance.targets.transpose() * instance.right;
 }
 
-std::unique_ptr<Problem> MakeDeepLinearNetworkProblem(std::shared_ptr<const DeepLinearNetworkInstance> instance) {
+std::unique_ptr<Problem> MakeDeepLinearNetworkProblem(
+    std::shared_ptr<const DeepLinearNetworkInstance> instance) {
   return std::make_unique<DeepLinearNetwork>(std::move(instance));
 }
 

@@ -1,6 +1,6 @@
-// The random start of a deep linear network. An orthogonal start is drawn so that the position of the forward span (the
-// image of U) against the backward span (of W_L) comes first, at a cost that does not depend on m: a plan that works in
-// those spans alone starts from the same network.
+// The random start of a deep linear network. An orthogonal start is drawn so that the position of
+// the forward span (the image of U) against the backward span (of W_L) comes first, at a cost that
+// does not depend on m: a plan that works in those spans alone starts from the same network.
 
 #include <Eigen/Eigenvalues>
 #include <Eigen/QR>
@@ -17,9 +17,10 @@ namespace polyak::engine {
 namespace {
 
 // Streams of kDeepLinearPosition, by index.
-constexpr uint32_t kForwardPart = 0;     // Z
-constexpr uint32_t kWishartNormals = 1;  // below the diagonal of Bartlett's factor, or all of a singular one
-constexpr uint32_t kChiSquares = 2;      // this + i: the diagonal
+constexpr uint32_t kForwardPart = 0;  // Z
+constexpr uint32_t kWishartNormals =
+    1;  // below the diagonal of Bartlett's factor, or all of a singular one
+constexpr uint32_t kChiSquares = 2;  // this + i: the diagonal
 
 // Column-major: entry (i, j) at position i + j rows.
 Matrix NormalMatrix(const RandomStream& stream, Eigen::Index rows, Eigen::Index cols) {
@@ -40,8 +41,9 @@ Matrix OrthonormalColumns(const Matrix& normal) {
   return factor;
 }
 
-// Chi-square with `degrees` > 0, as 2 Gamma(degrees / 2). Up to 64 degrees: a sum of squares. Above: Marsaglia and Tsang,
-// "A simple method for generating gamma variables", ACM TOMS 26 (2000), try k at positions 2k and 2k + 1.
+// Chi-square with `degrees` > 0, as 2 Gamma(degrees / 2). Up to 64 degrees: a sum of squares.
+// Above: Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS 26 (2000),
+// try k at positions 2k and 2k + 1.
 double ChiSquare(const RandomStream& stream, int64_t degrees) {
   if (degrees <= 64) {
     double sum = 0;
@@ -66,7 +68,8 @@ double ChiSquare(const RandomStream& stream, int64_t degrees) {
   }
 }
 
-// Wishart(degrees, size) with identity scale: Bartlett's factor, or a sum of outer products when it is singular.
+// Wishart(degrees, size) with identity scale: Bartlett's factor, or a sum of outer products when it
+// is singular.
 Matrix Wishart(Seed seed, int64_t degrees, Eigen::Index size) {
   const RandomStream normals(seed, DrawPurpose::kDeepLinearPosition, kWishartNormals);
   if (degrees < size) {
@@ -76,7 +79,8 @@ Matrix Wishart(Seed seed, int64_t degrees, Eigen::Index size) {
   Matrix factor = Matrix::Zero(size, size);
   uint64_t position = 0;
   for (Eigen::Index i = 0; i < size; ++i) {
-    const RandomStream chi_squares(seed, DrawPurpose::kDeepLinearPosition, kChiSquares + static_cast<uint32_t>(i));
+    const RandomStream chi_squares(seed, DrawPurpose::kDeepLinearPosition,
+                                   kChiSquares + static_cast<uint32_t>(i));
     factor(i, i) = std::sqrt(ChiSquare(chi_squares, degrees - i));
     for (Eigen::Index j = 0; j < i; ++j) {
       factor(i, j) = normals.Normal(position++);
@@ -89,13 +93,15 @@ Matrix Wishart(Seed seed, int64_t degrees, Eigen::Index size) {
 Matrix RelativePosition(const DeepLinearNetworkInstance& instance) {
   const Eigen::Index rank = instance.singular_values.size();
   const Eigen::Index outputs = instance.output_dimension();
-  const Matrix z = NormalMatrix(RandomStream(instance.seed, DrawPurpose::kDeepLinearPosition, kForwardPart), rank, outputs);
+  const Matrix z = NormalMatrix(
+      RandomStream(instance.seed, DrawPurpose::kDeepLinearPosition, kForwardPart), rank, outputs);
   const Matrix total = z.transpose() * z + Wishart(instance.seed, instance.width - rank, outputs);
   const Eigen::SelfAdjointEigenSolver<Matrix> solver(total);
   return z * solver.operatorInverseSqrt();
 }
 
-// T (k x d_y) with T'T = I - M'M, k = min(d_y, m - r) rows: the symmetric root, or its top part when m is small.
+// T (k x d_y) with T'T = I - M'M, k = min(d_y, m - r) rows: the symmetric root, or its top part
+// when m is small.
 Matrix ComplementRoot(const Matrix& position, Eigen::Index rows) {
   const Eigen::Index outputs = position.cols();
   const Matrix rest = Matrix::Identity(outputs, outputs) - position.transpose() * position;
@@ -111,9 +117,11 @@ Matrix ComplementRoot(const Matrix& position, Eigen::Index rows) {
 Matrix LastLayer(const DeepLinearNetworkInstance& instance, const Matrix& forward_basis) {
   const Matrix position = RelativePosition(instance);
   Matrix transposed = forward_basis * position;
-  const Eigen::Index rest = std::min<Eigen::Index>(instance.output_dimension(), instance.width - forward_basis.cols());
+  const Eigen::Index rest =
+      std::min<Eigen::Index>(instance.output_dimension(), instance.width - forward_basis.cols());
   if (rest > 0) {
-    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights, static_cast<uint32_t>(instance.depth));
+    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
+                              static_cast<uint32_t>(instance.depth));
     Matrix normal = NormalMatrix(stream, instance.width, rest);
     // Twice is enough: the projection of the first leaves rounding, which the second removes.
     for (int pass = 0; pass < 2; ++pass) {
@@ -129,7 +137,8 @@ std::vector<Matrix> OrthogonalStart(const DeepLinearNetworkInstance& instance) {
   std::vector<Matrix> weights;
   Matrix forward_basis = instance.left;
   for (int l = 1; l < instance.depth; ++l) {
-    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights, static_cast<uint32_t>(l));
+    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
+                              static_cast<uint32_t>(l));
     const Matrix basis = OrthonormalColumns(
         NormalMatrix(stream, instance.width, l == 1 ? instance.input_dimension() : instance.width));
     forward_basis = (basis * forward_basis).eval();
@@ -142,9 +151,11 @@ std::vector<Matrix> OrthogonalStart(const DeepLinearNetworkInstance& instance) {
 std::vector<Matrix> GaussianStart(const DeepLinearNetworkInstance& instance) {
   std::vector<Matrix> weights;
   for (int l = 1; l <= instance.depth; ++l) {
-    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights, static_cast<uint32_t>(l));
-    weights.push_back(NormalMatrix(stream, l == instance.depth ? instance.output_dimension() : instance.width,
-                                   l == 1 ? instance.input_dimension() : instance.width));
+    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
+                              static_cast<uint32_t>(l));
+    weights.push_back(
+        NormalMatrix(stream, l == instance.depth ? instance.output_dimension() : instance.width,
+                     l == 1 ? instance.input_dimension() : instance.width));
   }
   return weights;
 }
@@ -155,8 +166,9 @@ std::vector<Matrix> InitialDeepLinearWeights(const DeepLinearNetworkInstance& in
   if (instance.initial_weights != nullptr) {
     return *instance.initial_weights;
   }
-  return instance.initialization == DeepLinearInitialization::kOrthogonal ? OrthogonalStart(instance)
-                                                                          : GaussianStart(instance);
+  return instance.initialization == DeepLinearInitialization::kOrthogonal
+             ? OrthogonalStart(instance)
+             : GaussianStart(instance);
 }
 
 }  // namespace polyak::engine

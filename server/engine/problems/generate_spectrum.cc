@@ -11,7 +11,8 @@ Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec) {
   const Eigen::Index dimension = spec.dimension;
   Vector eigenvalues(dimension);
   for (Eigen::Index i = 0; i < dimension; ++i) {
-    const double share = dimension == 1 ? 1 : static_cast<double>(i) / static_cast<double>(dimension - 1);
+    const double share =
+        dimension == 1 ? 1 : static_cast<double>(i) / static_cast<double>(dimension - 1);
     switch (spec.shape) {
       case SpectrumShape::kUniform:
         eigenvalues(i) = smallest + (largest - smallest) * share;
@@ -23,8 +24,8 @@ Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec) {
         eigenvalues(i) = i < dimension / 2 ? smallest : largest;
         break;
       case SpectrumShape::kChebyshev:
-        eigenvalues(i) =
-            (largest + smallest) / 2 - (largest - smallest) / 2 * std::cos(std::numbers::pi * share);
+        eigenvalues(i) = (largest + smallest) / 2 -
+                         (largest - smallest) / 2 * std::cos(std::numbers::pi * share);
         break;
     }
   }

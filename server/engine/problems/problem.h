@@ -12,16 +12,18 @@ struct Observation {
   double residual_norm = 0;  // |xi|, Euclidean
 };
 
-// A function to be minimised, in its literal form. One instance per run, used by one thread; large data inside is shared
-// and const.
+// A function to be minimised, in its literal form. One instance per run, used by one thread; large
+// data inside is shared and const.
 class Problem {
  public:
   virtual ~Problem() = default;
-  virtual int64_t dimension() const = 0;  // d, trained parameters
+  virtual int64_t dimension() const = 0;            // d, trained parameters
   virtual const Vector& initial_point() const = 0;  // w_0 (d)
-  // loss and residual at w (d); writes the gradient (d) when it is not null. No allocation after the first call.
+  // loss and residual at w (d); writes the gradient (d) when it is not null. No allocation after
+  // the first call.
   virtual Observation Evaluate(const Vector& w, Vector* gradient) = 0;
-  // Share of activations that differ from the start, for problems that have activations; NaN for the others.
+  // Share of activations that differ from the start, for problems that have activations; NaN for
+  // the others.
   virtual double flipped_share() const = 0;
 };
 

@@ -18,7 +18,8 @@ namespace {
 
 class DiagonalQuadratic : public Problem {
  public:
-  explicit DiagonalQuadratic(std::shared_ptr<const QuadraticInstance> instance) : instance_(std::move(instance)) {}
+  explicit DiagonalQuadratic(std::shared_ptr<const QuadraticInstance> instance)
+      : instance_(std::move(instance)) {}
 
   int64_t dimension() const override { return instance_->dimension(); }
   const Vector& initial_point() const override { return instance_->initial_point; }
@@ -57,14 +58,15 @@ class MatrixQuadratic : public Problem {
 
   Observation Evaluate(const Vector& w, Vector* gradient) override {
     const Matrix& hessian = std::get<Matrix>(instance_->hessian);
-    // The full matrix, both triangles read: H is exactly symmetric, and a plain product is the fastest Eigen has.
+    // The full matrix, both triangles read: H is exactly symmetric, and a plain product is the
+    // fastest Eigen has.
     product_.noalias() = hessian * w;
     product_ -= instance_->linear_term;
     const Vector& minimiser = instance_->minimiser;
     double twice_loss = 0;
     double squared_norm = 0;
-    // f(w) - f* = 1/2 (w - w*)'(H w - b): the product is there already, and its rounding, eps |H| |w| |w - w*|, is far
-    // below that of a difference of two values of f.
+    // f(w) - f* = 1/2 (w - w*)'(H w - b): the product is there already, and its rounding, eps |H|
+    // |w| |w - w*|, is far below that of a difference of two values of f.
     for (Eigen::Index i = 0; i < w.size(); ++i) {
       const double residual = w(i) - minimiser(i);
       squared_norm += residual * residual;
@@ -74,7 +76,8 @@ class MatrixQuadratic : public Problem {
       *gradient = product_;
     }
     // At the rounding floor the sum of products may fall below 0, which no loss does.
-    return {std::isnan(twice_loss) ? twice_loss : std::max(0.5 * twice_loss, 0.0), std::sqrt(squared_norm)};
+    return {std::isnan(twice_loss) ? twice_loss : std::max(0.5 * twice_loss, 0.0),
+            std::sqrt(squared_norm)};
   }
 
  private:
@@ -106,9 +109,10 @@ Vector SolveRefined(const Matrix& hessian, const Vector& linear_term) {
 }
 
 absl::Status OutOfRange(double share) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("the linear term has a component outside the range of the singular Hessian (", share,
-                   " of its norm), so the function is unbounded below; accepted: a linear term in the range, to 1e-9"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the linear term has a component outside the range of the singular Hessian (", share,
+      " of its norm), so the function is unbounded below; accepted: a linear term in the range, to "
+      "1e-9"));
 }
 
 // Share of |b| outside the range of H that rounding may leave.
@@ -118,9 +122,9 @@ constexpr double kRangeTolerance = 1e-9;
 absl::StatusOr<Vector> SolveSingular(const SymmetricSpectrum& spectrum, const Vector& linear_term,
                                      const Vector& initial_point) {
   if (!spectrum.eigenvectors.has_value()) {
-    return absl::InvalidArgumentError(absl::StrCat("a singular Hessian of dimension ", linear_term.size(),
-                                                   " is given; accepted: up to ", kFullSpectrumDimensionMax,
-                                                   " when it is singular"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a singular Hessian of dimension ", linear_term.size(), " is given; accepted: up to ",
+        kFullSpectrumDimensionMax, " when it is singular"));
   }
   const Matrix& q = *spectrum.eigenvectors;
   const Vector b = q.transpose() * linear_term;
@@ -141,10 +145,10 @@ absl::StatusOr<Vector> SolveSingular(const SymmetricSpectrum& spectrum, const Ve
 
 absl::Status CheckDefinite(const SymmetricSpectrum& spectrum) {
   if (IsIndefinite(spectrum.smallest(), spectrum.largest()) || spectrum.largest() <= 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the smallest eigenvalue of the Hessian is ", spectrum.smallest(), ", the largest ",
-                     spectrum.largest(),
-                     "; accepted: a positive largest one and a smallest one not below -1e-13 of it"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the smallest eigenvalue of the Hessian is ", spectrum.smallest(), ", the largest ",
+        spectrum.largest(),
+        "; accepted: a positive largest one and a smallest one not below -1e-13 of it"));
   }
   return absl::OkStatus();
 }
@@ -181,7 +185,8 @@ absl::Status SolveMatrix(QuadraticInstance& instance) {
   POLYAK_RETURN_IF_ERROR(CheckDefinite(instance.spectrum));
   if (IsSingular(instance.spectrum.smallest(), instance.spectrum.largest())) {
     POLYAK_ASSIGN_OR_RETURN(
-        instance.minimiser, SolveSingular(instance.spectrum, instance.linear_term, instance.initial_point));
+        instance.minimiser,
+        SolveSingular(instance.spectrum, instance.linear_term, instance.initial_point));
   } else if (instance.linear_term.isZero(0)) {
     instance.minimiser = Vector::Zero(instance.dimension());
   } else {
@@ -191,7 +196,8 @@ absl::Status SolveMatrix(QuadraticInstance& instance) {
 }
 
 // H = A'A/n + ridge I, b = A'y/n.
-absl::Status FillLeastSquares(const LeastSquaresSpec& spec, Seed seed, QuadraticInstance& instance) {
+absl::Status FillLeastSquares(const LeastSquaresSpec& spec, Seed seed,
+                              QuadraticInstance& instance) {
   POLYAK_ASSIGN_OR_RETURN(const Dataset data, MakeDataset(spec.dataset, seed));
   const auto examples = static_cast<double>(data.features.rows());
   const Eigen::Index dimension = data.features.cols();
@@ -213,7 +219,8 @@ Vector NormalPoint(Seed seed, Eigen::Index dimension) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(const QuadraticSpec& spec, Seed seed) {
+absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
+    const QuadraticSpec& spec, Seed seed) {
   auto instance = std::make_shared<QuadraticInstance>();
   Eigen::Index dimension = 0;
   if (const auto* matrix = std::get_if<std::shared_ptr<const Matrix>>(&spec.hessian)) {
@@ -226,7 +233,8 @@ absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(c
     instance->hessian = GenerateSpectrum(*generated);
     dimension = generated->dimension;
   } else {
-    POLYAK_RETURN_IF_ERROR(FillLeastSquares(std::get<LeastSquaresSpec>(spec.hessian), seed, *instance));
+    POLYAK_RETURN_IF_ERROR(
+        FillLeastSquares(std::get<LeastSquaresSpec>(spec.hessian), seed, *instance));
     dimension = instance->linear_term.size();
   }
   if (spec.linear_term != nullptr) {
@@ -234,7 +242,8 @@ absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(c
   } else if (instance->linear_term.size() == 0) {
     instance->linear_term = Vector::Zero(dimension);
   }
-  instance->initial_point = spec.initial_point != nullptr ? *spec.initial_point : NormalPoint(seed, dimension);
+  instance->initial_point =
+      spec.initial_point != nullptr ? *spec.initial_point : NormalPoint(seed, dimension);
   if (instance->is_diagonal()) {
     POLYAK_RETURN_IF_ERROR(SolveDiagonal(*instance));
   } else {

@@ -27,20 +27,24 @@ struct LeastSquaresSpec {  // 1/(2n) |Aw - y|^2 + ridge/2 |w|^2: H = A'A/n + rid
   double ridge = 0;
 };
 
-// f(w) = 1/2 w'Hw - b'w. A full symmetric H, a diagonal one by its entries or by formula, or least squares.
+// f(w) = 1/2 w'Hw - b'w. A full symmetric H, a diagonal one by its entries or by formula, or least
+// squares.
 struct QuadraticSpec {
-  std::variant<std::shared_ptr<const Matrix>, std::shared_ptr<const Vector>, GeneratedSpectrumSpec, LeastSquaresSpec> hessian;
+  std::variant<std::shared_ptr<const Matrix>, std::shared_ptr<const Vector>, GeneratedSpectrumSpec,
+               LeastSquaresSpec>
+      hessian;
   std::shared_ptr<const Vector> linear_term;    // b (d); null: 0. Not allowed with least squares
   std::shared_ptr<const Vector> initial_point;  // w_0 (d); null: seeded standard normal
 };
 
-// A quadratic with everything computed that a run or its theory needs. Immutable, shared between runs.
+// A quadratic with everything computed that a run or its theory needs. Immutable, shared between
+// runs.
 struct QuadraticInstance {
   std::variant<Matrix, Vector> hessian;  // full, or the diagonal (d)
   Vector linear_term;                    // b (d)
   Vector initial_point;                  // w_0 (d)
-  SymmetricSpectrum spectrum;            // of H; for a diagonal H: the sorted diagonal, without eigenvectors
-  Vector minimiser;                      // w* (d): the one nearest to w_0 if H is singular
+  SymmetricSpectrum spectrum;  // of H; for a diagonal H: the sorted diagonal, without eigenvectors
+  Vector minimiser;            // w* (d): the one nearest to w_0 if H is singular
   int64_t dimension() const { return linear_term.size(); }
   bool is_diagonal() const { return std::holds_alternative<Vector>(hessian); }
 };
@@ -48,9 +52,11 @@ struct QuadraticInstance {
 // Eigenvalues of a generated spectrum, ascending (d). docs/theory.md, "spectrum shapes".
 Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec);
 
-// Errors: InvalidArgument if H is indefinite, or singular with b outside its range (unbounded below); texts give the
-// eigenvalue and what is accepted.  Cost: O(d^3) for a full matrix, O(d log d) for a diagonal one.
-absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(const QuadraticSpec& spec, Seed seed);
+// Errors: InvalidArgument if H is indefinite, or singular with b outside its range (unbounded
+// below); texts give the eigenvalue and what is accepted.  Cost: O(d^3) for a full matrix, O(d log
+// d) for a diagonal one.
+absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
+    const QuadraticSpec& spec, Seed seed);
 
 // The literal problem: gradient H w - b, loss 1/2 (w - w*)' (H w - b), residual w - w*.
 // Cost of Evaluate: 2 d^2 flops, or O(d) for a diagonal H.

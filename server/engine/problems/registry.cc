@@ -20,11 +20,13 @@ struct DataShape {
 DataShape ShapeOf(const DatasetSpec& spec) {
   DataShape shape;
   if (const auto* data = std::get_if<std::shared_ptr<const Dataset>>(&spec.source)) {
-    shape = {static_cast<double>((*data)->features.rows()), static_cast<double>((*data)->features.cols()),
+    shape = {static_cast<double>((*data)->features.rows()),
+             static_cast<double>((*data)->features.cols()),
              static_cast<double>((*data)->targets.cols())};
   } else {
     const auto& synthetic = std::get<SyntheticDataSpec>(spec.source);
-    shape = {static_cast<double>(synthetic.examples), static_cast<double>(synthetic.input_dimension),
+    shape = {static_cast<double>(synthetic.examples),
+             static_cast<double>(synthetic.input_dimension),
              static_cast<double>(synthetic.output_dimension)};
   }
   if (spec.first_examples > 0) {
@@ -62,7 +64,8 @@ ProblemCost Cost(const QuadraticSpec& spec) {
     const bool vectors = dimension <= static_cast<double>(kFullSpectrumDimensionMax);
     cost.setup_operations = data_operations + (vectors ? 9.0 : 2.0) * std::pow(dimension, 3);
     cost.operations_per_iteration = 2 * dimension * dimension;
-    cost.bytes = kDoubleBytes * (data_values + (vectors ? 5.0 : 3.0) * dimension * dimension + 7 * dimension);
+    cost.bytes = kDoubleBytes *
+                 (data_values + (vectors ? 5.0 : 3.0) * dimension * dimension + 7 * dimension);
   }
   return cost;
 }
@@ -73,11 +76,13 @@ ProblemCost Cost(const ReluNetworkSpec& spec) {
   ProblemCost cost;
   cost.parameters = width * shape.inputs;
   cost.operations_per_iteration = 4 * width * shape.examples * shape.inputs;
-  cost.setup_operations = 2 * cost.operations_per_iteration + 20 * cost.parameters + 10 * std::pow(shape.examples, 3);
+  cost.setup_operations =
+      2 * cost.operations_per_iteration + 20 * cost.parameters + 10 * std::pow(shape.examples, 3);
   // w_0, gradient and a drawn block; Z; two masks of a byte.
-  cost.bytes = kDoubleBytes * (3 * cost.parameters + width * shape.examples + 2 * width) +
-               2 * width * shape.examples +
-               kDoubleBytes * (4 * shape.examples * shape.examples + 2 * shape.examples * shape.inputs);
+  cost.bytes =
+      kDoubleBytes * (3 * cost.parameters + width * shape.examples + 2 * width) +
+      2 * width * shape.examples +
+      kDoubleBytes * (4 * shape.examples * shape.examples + 2 * shape.examples * shape.inputs);
   return cost;
 }
 
@@ -91,8 +96,9 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   cost.operations_per_iteration = 6 * rank * cost.parameters;
   cost.setup_operations = 4 * hidden_layers * std::pow(width, 3) + 20 * cost.parameters +
                           10 * shape.examples * shape.inputs * rank;
-  cost.bytes = kDoubleBytes * (4 * cost.parameters + 2 * width * width + 2 * spec.depth * width * rank +
-                               4 * shape.examples * (shape.inputs + shape.outputs));
+  cost.bytes =
+      kDoubleBytes * (4 * cost.parameters + 2 * width * width + 2 * spec.depth * width * rank +
+                      4 * shape.examples * (shape.inputs + shape.outputs));
   return cost;
 }
 
@@ -114,23 +120,29 @@ Overloaded(Visitors...) -> Overloaded<Visitors...>;
 }  // namespace
 
 absl::StatusOr<ProblemInstance> Instantiate(const ProblemSpec& spec, Seed seed) {
-  return std::visit(
-      Overloaded{[&](const QuadraticSpec& quadratic) { return Wrap(MakeQuadraticInstance(quadratic, seed)); },
-                 [&](const ReluNetworkSpec& network) { return Wrap(MakeReluNetworkInstance(network, seed)); },
-                 [&](const DeepLinearNetworkSpec& network) {
-                   return Wrap(MakeDeepLinearNetworkInstance(network, seed));
-                 }},
-      spec);
+  return std::visit(Overloaded{[&](const QuadraticSpec& quadratic) {
+                                 return Wrap(MakeQuadraticInstance(quadratic, seed));
+                               },
+                               [&](const ReluNetworkSpec& network) {
+                                 return Wrap(MakeReluNetworkInstance(network, seed));
+                               },
+                               [&](const DeepLinearNetworkSpec& network) {
+                                 return Wrap(MakeDeepLinearNetworkInstance(network, seed));
+                               }},
+                    spec);
 }
 
 std::unique_ptr<Problem> MakeProblem(const ProblemInstance& instance) {
-  return std::visit(
-      Overloaded{[](const std::shared_ptr<const QuadraticInstance>& quadratic) { return MakeQuadraticProblem(quadratic); },
-                 [](const std::shared_ptr<const ReluNetworkInstance>& network) { return MakeReluNetworkProblem(network); },
-                 [](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
-                   return MakeDeepLinearNetworkProblem(network);
-                 }},
-      instance);
+  return std::visit(Overloaded{[](const std::shared_ptr<const QuadraticInstance>& quadratic) {
+                                 return MakeQuadraticProblem(quadratic);
+                               },
+                               [](const std::shared_ptr<const ReluNetworkInstance>& network) {
+                                 return MakeReluNetworkProblem(network);
+                               },
+                               [](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
+                                 return MakeDeepLinearNetworkProblem(network);
+                               }},
+                    instance);
 }
 
 ProblemCost EstimateCost(const ProblemSpec& spec) {

@@ -13,22 +13,24 @@
 namespace polyak::engine {
 
 using ProblemSpec = std::variant<QuadraticSpec, ReluNetworkSpec, DeepLinearNetworkSpec>;
-using ProblemInstance = std::variant<std::shared_ptr<const QuadraticInstance>, std::shared_ptr<const ReluNetworkInstance>,
+using ProblemInstance = std::variant<std::shared_ptr<const QuadraticInstance>,
+                                     std::shared_ptr<const ReluNetworkInstance>,
                                      std::shared_ptr<const DeepLinearNetworkInstance>>;
 
-// Data drawn and scaled, spectra computed, impossible problems refused (see the three Make...Instance).
+// Data drawn and scaled, spectra computed, impossible problems refused (see the three
+// Make...Instance).
 absl::StatusOr<ProblemInstance> Instantiate(const ProblemSpec& spec, Seed seed);
 
 // The literal problem, ready to run.
 std::unique_ptr<Problem> MakeProblem(const ProblemInstance& instance);
 
-
 // Operations and bytes of the literal form, known from the spec alone (nothing is allocated).
 struct ProblemCost {
-  double setup_operations = 0;           // flops before record 0, spectra included
-  double operations_per_iteration = 0;   // flops
-  double bytes = 0;                      // memory of the instance and of one running DENSE job, optimizer state excluded
-  double parameters = 0;                 // d
+  double setup_operations = 0;          // flops before record 0, spectra included
+  double operations_per_iteration = 0;  // flops
+  double bytes =
+      0;  // memory of the instance and of one running DENSE job, optimizer state excluded
+  double parameters = 0;  // d
 };
 ProblemCost EstimateCost(const ProblemSpec& spec);
 

@@ -9,8 +9,10 @@ ReluLinearization LinearizeReluNetwork(const ReluNetworkInstance& instance) {
   // Blocks of a fixed size, summed in their order: the same bits whatever the machine.
   constexpr int64_t kBlockRows = 1024;
   const int64_t examples = instance.examples();
-  const Vector scaled_output = OutputWeights(instance) / std::sqrt(static_cast<double>(instance.width));
-  Matrix counts = Matrix::Zero(examples, examples);  // sum_r 1[z_ri > 0] 1[z_rj > 0], exact whole numbers
+  const Vector scaled_output =
+      OutputWeights(instance) / std::sqrt(static_cast<double>(instance.width));
+  Matrix counts =
+      Matrix::Zero(examples, examples);  // sum_r 1[z_ri > 0] 1[z_rj > 0], exact whole numbers
   Vector output = Vector::Zero(examples);
   for (int64_t first = 0; first < instance.width; first += kBlockRows) {
     const int64_t rows = std::min(kBlockRows, instance.width - first);

@@ -15,7 +15,8 @@ class ReluNetwork : public Problem {
  public:
   explicit ReluNetwork(std::shared_ptr<const ReluNetworkInstance> instance)
       : instance_(std::move(instance)),
-        scaled_output_(OutputWeights(*instance_) / std::sqrt(static_cast<double>(instance_->width))),
+        scaled_output_(OutputWeights(*instance_) /
+                       std::sqrt(static_cast<double>(instance_->width))),
         initial_point_(instance_->width * instance_->input_dimension()),
         activations_(instance_->width, instance_->examples()),
         residual_(instance_->examples()) {
@@ -92,8 +93,8 @@ class ReluNetwork : public Problem {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const ReluNetworkInstance>> MakeReluNetworkInstance(const ReluNetworkSpec& spec,
-                                                                                   Seed seed) {
+absl::StatusOr<std::shared_ptr<const ReluNetworkInstance>> MakeReluNetworkInstance(
+    const ReluNetworkSpec& spec, Seed seed) {
   POLYAK_ASSIGN_OR_RETURN(Dataset data, MakeDataset(spec.dataset, seed));
   auto instance = std::make_shared<ReluNetworkInstance>();
   instance->features = std::move(data.features);
@@ -132,7 +133,8 @@ Vector OutputWeights(const ReluNetworkInstance& instance) {
   return weights;
 }
 
-std::unique_ptr<Problem> MakeReluNetworkProblem(std::shared_ptr<const ReluNetworkInstance> instance) {
+std::unique_ptr<Problem> MakeReluNetworkProblem(
+    std::shared_ptr<const ReluNetworkInstance> instance) {
   return std::make_unique<ReluNetwork>(std::move(instance));
 }
 

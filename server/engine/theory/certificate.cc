@@ -10,7 +10,8 @@ constexpr int64_t kPowerInterval = 1024;
 
 }  // namespace
 
-CertificateChecker::CertificateChecker(const BoundSpec& bound, std::vector<Assumption> assumptions, double floor)
+CertificateChecker::CertificateChecker(const BoundSpec& bound, std::vector<Assumption> assumptions,
+                                       double floor)
     : bound_(bound), assumptions_(std::move(assumptions)), floor_(floor) {}
 
 void CertificateChecker::Add(int64_t iteration, double residual_norm, double stacked_norm) {
@@ -25,9 +26,10 @@ void CertificateChecker::Add(int64_t iteration, double residual_norm, double sta
     return;
   }
   const double bound = current_;
-  current_ = (iteration + 1) % kPowerInterval == 0
-                 ? bound_.constant * reference_ * std::pow(bound_.rate, static_cast<double>(iteration + 1))
-                 : bound * bound_.rate;
+  current_ =
+      (iteration + 1) % kPowerInterval == 0
+          ? bound_.constant * reference_ * std::pow(bound_.rate, static_cast<double>(iteration + 1))
+          : bound * bound_.rate;
   if (!(bound > floor_)) {
     closed_ = true;
     return;
@@ -71,7 +73,8 @@ double BoundAt(const BoundSpec& bound, double initial_residual_norm, int64_t ite
   if (!bound.exists()) {
     return std::numeric_limits<double>::quiet_NaN();
   }
-  const double reference = bound.on_stacked_norm ? std::sqrt(2.0) * initial_residual_norm : initial_residual_norm;
+  const double reference =
+      bound.on_stacked_norm ? std::sqrt(2.0) * initial_residual_norm : initial_residual_norm;
   return bound.constant * std::pow(bound.rate, static_cast<double>(iteration)) * reference;
 }
 

@@ -16,17 +16,18 @@ struct Certificate {
   bool bound_held = false;
   std::optional<double> least_slack;  // bound / measured, over t >= 1
   std::optional<int64_t> least_slack_iteration;
-  std::optional<double> last_slack;   // at the last checked t
+  std::optional<double> last_slack;  // at the last checked t
   std::optional<int64_t> first_violation;
-  int64_t iterations_checked = 0;     // t = 1 .. this, above the rounding floor
+  int64_t iterations_checked = 0;  // t = 1 .. this, above the rounding floor
   std::vector<Assumption> assumptions;
 };
 
-// Compares the run with its bound, iteration by iteration. O(1) each; the bound's value is recomputed by a power every
-// 1,024 iterations so that its rounding stays under 1e-12.
+// Compares the run with its bound, iteration by iteration. O(1) each; the bound's value is
+// recomputed by a power every 1,024 iterations so that its rounding stays under 1e-12.
 class CertificateChecker {
  public:
-  // floor: of p_t or |xi_t|, whichever the bound is on; checking ends for good at the first t whose bound is under it.
+  // floor: of p_t or |xi_t|, whichever the bound is on; checking ends for good at the first t whose
+  // bound is under it.
   CertificateChecker(const BoundSpec& bound, std::vector<Assumption> assumptions, double floor);
   // In order from t = 0.  stacked_norm: p_t, or infinity / NaN of a diverged run.
   void Add(int64_t iteration, double residual_norm, double stacked_norm);
@@ -46,7 +47,8 @@ class CertificateChecker {
   int64_t first_violation_ = -1;
 };
 
-// The bound at iteration t in the unit of residual_norm.  reference: |xi_0|.  NaN where there is none.  O(1).
+// The bound at iteration t in the unit of residual_norm.  reference: |xi_0|.  NaN where there is
+// none.  O(1).
 double BoundAt(const BoundSpec& bound, double initial_residual_norm, int64_t iteration);
 
 }  // namespace polyak::engine

@@ -12,7 +12,8 @@ double SquaredSolutionNorm(const DeepLinearNetworkInstance& problem) {
   return (projected * problem.singular_values.cwiseInverse().asDiagonal()).squaredNorm();
 }
 
-// kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / delta)), with constant 1 and delta = 0.01: an order, not a number.
+// kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / delta)), with constant 1 and delta = 0.01: an
+// order, not a number.
 double WidthOrder(const DeepLinearNetworkInstance& problem, double kappa) {
   const double largest = problem.singular_values(0);
   const auto rank = static_cast<double>(problem.singular_values.size());
@@ -23,9 +24,11 @@ double WidthOrder(const DeepLinearNetworkInstance& problem, double kappa) {
 
 }  // namespace
 
-absl::StatusOr<ProblemSpectra> AnalyzeDeepLinearNetwork(const DeepLinearNetworkInstance& problem, Tuning /*tuning*/) {
+absl::StatusOr<ProblemSpectra> AnalyzeDeepLinearNetwork(const DeepLinearNetworkInstance& problem,
+                                                        Tuning /*tuning*/) {
   // H_0 = (L / d_y) X'X (x) I: L s_i^2 / d_y for the non-zero singular values.
-  const double factor = static_cast<double>(problem.depth) / static_cast<double>(problem.output_dimension());
+  const double factor =
+      static_cast<double>(problem.depth) / static_cast<double>(problem.output_dimension());
   const double largest = problem.singular_values(0);
   const double smallest = problem.singular_values(problem.singular_values.size() - 1);
   ProblemSpectra spectra;
@@ -36,22 +39,26 @@ absl::StatusOr<ProblemSpectra> AnalyzeDeepLinearNetwork(const DeepLinearNetworkI
   return spectra;
 }
 
-BoundChoice ChooseDeepLinearNetworkBound(const DeepLinearNetworkInstance& problem, const ProblemSpectra& spectra,
+BoundChoice ChooseDeepLinearNetworkBound(const DeepLinearNetworkInstance& problem,
+                                         const ProblemSpectra& spectra,
                                          const ChosenParameters& parameters) {
   BoundChoice choice;
   const double none = std::nan("");
-  choice.assumptions.push_back(CheckedAssumption("orthogonal_start", none, none, problem.orthogonal_start,
-                                                 "The weights start as scaled orthogonal matrices."));
+  choice.assumptions.push_back(
+      CheckedAssumption("orthogonal_start", none, none, problem.orthogonal_start,
+                        "The weights start as scaled orthogonal matrices."));
   const double kappa = spectra.tuning.condition_number();
   const double required = WidthOrder(problem, kappa);
   const auto width = static_cast<double>(problem.width);
-  choice.assumptions.push_back(CheckedAssumption(
-      "width_of_theorem_order", required, width, width >= required,
-      "The width is at least kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / 0.01)), the theorem's order with constant 1; "
-      "hidden constants make it an order, not a threshold."));
+  choice.assumptions.push_back(
+      CheckedAssumption("width_of_theorem_order", required, width, width >= required,
+                        "The width is at least kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / "
+                        "0.01)), the theorem's order with constant 1; "
+                        "hidden constants make it an order, not a threshold."));
   if (width < required) {
-    choice.warnings.push_back(absl::StrCat("the width ", problem.width, " is below the theorem's order of about ", required,
-                                           ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
+    choice.warnings.push_back(absl::StrCat(
+        "the width ", problem.width, " is below the theorem's order of about ", required,
+        ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
   }
   if (std::holds_alternative<NesterovMomentumSpec>(parameters.optimizer)) {
     choice.assumptions.push_back(MethodNotCovered(parameters.method));

@@ -24,7 +24,8 @@ LinearizedStart LinearizeRelu(const ReluNetworkInstance& problem) {
   LinearizedStart start;
   if (spectrum.ok() && spectrum->eigenvectors.has_value()) {
     start.eigenvalues = spectrum->eigenvalues;
-    start.weights = (spectrum->eigenvectors->transpose() * linearization.initial_residual).cwiseAbs();
+    start.weights =
+        (spectrum->eigenvectors->transpose() * linearization.initial_residual).cwiseAbs();
   }
   return start;
 }
@@ -34,7 +35,8 @@ LinearizedStart LinearizeDeepLinear(const DeepLinearNetworkInstance& problem) {
   if (!problem.orthogonal_start) {
     return start;  // H_0 is X'X (x) I only then
   }
-  const double factor = static_cast<double>(problem.depth) / static_cast<double>(problem.output_dimension());
+  const double factor =
+      static_cast<double>(problem.depth) / static_cast<double>(problem.output_dimension());
   start.eigenvalues = factor * problem.singular_values.cwiseAbs2();
   start.weights = InitialDeepLinearResidual(problem).colwise().norm().transpose();
   return start;

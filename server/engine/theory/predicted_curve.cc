@@ -15,7 +15,8 @@ struct Block {
 };
 
 Block Multiply(const Block& x, const Block& y) {
-  return {x.a * y.a + x.b * y.c, x.a * y.b + x.b * y.d, x.c * y.a + x.d * y.c, x.c * y.b + x.d * y.d};
+  return {x.a * y.a + x.b * y.c, x.a * y.b + x.b * y.d, x.c * y.a + x.d * y.c,
+          x.c * y.b + x.d * y.d};
 }
 
 Block Power(Block base, int64_t exponent) {
@@ -31,7 +32,8 @@ Block Power(Block base, int64_t exponent) {
 
 }  // namespace
 
-PredictedCurve::PredictedCurve(LinearizedStart start, const LinearMethod& method) : weights_(std::move(start.weights)) {
+PredictedCurve::PredictedCurve(LinearizedStart start, const LinearMethod& method)
+    : weights_(std::move(start.weights)) {
   const Eigen::ArrayXd z = method.step_size * start.eigenvalues.array();
   const double beta = method.momentum;
   if (method.gradient_weight == 0) {

@@ -12,7 +12,7 @@ namespace polyak::engine {
 struct ProblemSpectra {
   double smallest_eigenvalue = 0;  // of H, without margins
   double largest_eigenvalue = 0;
-  TuningSpectrum tuning;           // with the theorem's margins where it has them
+  TuningSpectrum tuning;  // with the theorem's margins where it has them
   double loss_floor = 0;
   bool singular = false;
 };
@@ -38,22 +38,28 @@ absl::StatusOr<ProblemSpectra> AnalyzeQuadratic(const QuadraticInstance& problem
 BoundChoice ChooseQuadraticBound(const QuadraticInstance& problem, const ProblemSpectra& spectra,
                                  const ChosenParameters& parameters);
 
-absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& problem, Tuning tuning);
-BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem, const ProblemSpectra& spectra,
+absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& problem,
+                                                  Tuning tuning);
+BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem,
+                                   const ProblemSpectra& spectra,
                                    const ChosenParameters& parameters);
 
-absl::StatusOr<ProblemSpectra> AnalyzeDeepLinearNetwork(const DeepLinearNetworkInstance& problem, Tuning tuning);
-BoundChoice ChooseDeepLinearNetworkBound(const DeepLinearNetworkInstance& problem, const ProblemSpectra& spectra,
+absl::StatusOr<ProblemSpectra> AnalyzeDeepLinearNetwork(const DeepLinearNetworkInstance& problem,
+                                                        Tuning tuning);
+BoundChoice ChooseDeepLinearNetworkBound(const DeepLinearNetworkInstance& problem,
+                                         const ProblemSpectra& spectra,
                                          const ChosenParameters& parameters);
 
-// The Gram matrix of the infinitely wide ReLU network (n x n): |x_i||x_j| cos (pi - arccos cos) / (2 pi).
+// The Gram matrix of the infinitely wide ReLU network (n x n): |x_i||x_j| cos (pi - arccos cos) /
+// (2 pi).
 Matrix InfiniteWidthGram(const Matrix& features);
 
 // h(beta, z) = -(beta - (1 - sqrt z)^2)(beta - (1 + sqrt z)^2) of (T6).
 double ComplexRegimeMargin(double momentum, double z);
 
 // Builders shared by the classes.
-Assumption CheckedAssumption(std::string name, double required, double actual, bool met, std::string text);
+Assumption CheckedAssumption(std::string name, double required, double actual, bool met,
+                             std::string text);
 Assumption MethodNotCovered(const LinearMethod& method);
 Assumption TheoremParametersAssumption(const ChosenParameters& parameters);
 

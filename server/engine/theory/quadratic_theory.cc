@@ -22,7 +22,8 @@ BoundSpec GradientDescentBound(const ProblemSpectra& spectra, const LinearMethod
 
 }  // namespace
 
-absl::StatusOr<ProblemSpectra> AnalyzeQuadratic(const QuadraticInstance& problem, Tuning /*tuning*/) {
+absl::StatusOr<ProblemSpectra> AnalyzeQuadratic(const QuadraticInstance& problem,
+                                                Tuning /*tuning*/) {
   ProblemSpectra spectra;
   spectra.smallest_eigenvalue = problem.spectrum.smallest();
   spectra.largest_eigenvalue = problem.spectrum.largest();
@@ -31,12 +32,14 @@ absl::StatusOr<ProblemSpectra> AnalyzeQuadratic(const QuadraticInstance& problem
   return spectra;
 }
 
-BoundChoice ChooseQuadraticBound(const QuadraticInstance& /*problem*/, const ProblemSpectra& spectra,
+BoundChoice ChooseQuadraticBound(const QuadraticInstance& /*problem*/,
+                                 const ProblemSpectra& spectra,
                                  const ChosenParameters& parameters) {
   BoundChoice choice;
-  choice.assumptions.push_back(CheckedAssumption(
-      "positive_definite", kSingularRelative, spectra.smallest_eigenvalue / spectra.largest_eigenvalue,
-      !spectra.singular, "The Hessian's smallest eigenvalue is more than 1e-13 of the largest."));
+  choice.assumptions.push_back(
+      CheckedAssumption("positive_definite", kSingularRelative,
+                        spectra.smallest_eigenvalue / spectra.largest_eigenvalue, !spectra.singular,
+                        "The Hessian's smallest eigenvalue is more than 1e-13 of the largest."));
   if (std::holds_alternative<GradientDescentSpec>(parameters.optimizer)) {
     if (!spectra.singular) {
       choice.bound = GradientDescentBound(spectra, parameters.method);
@@ -49,11 +52,13 @@ BoundChoice ChooseQuadraticBound(const QuadraticInstance& /*problem*/, const Pro
   }
   const double momentum = parameters.method.momentum;
   const double step_size = parameters.method.step_size;
-  const double margin = std::min(ComplexRegimeMargin(momentum, step_size * spectra.smallest_eigenvalue),
-                                 ComplexRegimeMargin(momentum, step_size * spectra.largest_eigenvalue));
+  const double margin =
+      std::min(ComplexRegimeMargin(momentum, step_size * spectra.smallest_eigenvalue),
+               ComplexRegimeMargin(momentum, step_size * spectra.largest_eigenvalue));
   choice.assumptions.push_back(
       CheckedAssumption("momentum_in_complex_regime", kMarginLeast, margin, margin > kMarginLeast,
-                        "1 > momentum > max (1 - sqrt(step_size lambda))^2 at both ends of the spectrum, so that every "
+                        "1 > momentum > max (1 - sqrt(step_size lambda))^2 at both ends of the "
+                        "spectrum, so that every "
                         "root is complex; ASYMPTOTIC parameters sit on the edge."));
   if (spectra.singular || !(margin > kMarginLeast)) {
     return choice;
@@ -64,7 +69,9 @@ BoundChoice ChooseQuadraticBound(const QuadraticInstance& /*problem*/, const Pro
     choice.bound.rate = 1 - 1 / (2 * root);
     choice.bound.theorem = "T7";
   } else {
-    choice.bound.constant = 2 * (momentum + 1) / std::sqrt(margin);  // (T6); h is concave, so its least value is at an end
+    choice.bound.constant =
+        2 * (momentum + 1) /
+        std::sqrt(margin);  // (T6); h is concave, so its least value is at an end
     choice.bound.rate = std::sqrt(momentum);
     choice.bound.theorem = "T6";
   }

@@ -16,33 +16,37 @@ double LargestDeviationFromUnitNorm(const Matrix& features) {
   return (features.rowwise().norm().array() - 1).abs().maxCoeff();
 }
 
-// lambda^-4 n^4 kappa_hat^4 log^3(n / delta), with constant 1 and delta = 0.01: an order, not a number.
+// lambda^-4 n^4 kappa_hat^4 log^3(n / delta), with constant 1 and delta = 0.01: an order, not a
+// number.
 double WidthOrder(const ReluNetworkInstance& problem, const TuningSpectrum& spectrum) {
   const auto examples = static_cast<double>(problem.examples());
   return std::pow(examples / spectrum.smallest, 4) * std::pow(spectrum.condition_number(), 4) *
          std::pow(std::log(examples / 0.01), 3);
 }
 
-std::vector<Assumption> NetworkAssumptions(const ReluNetworkInstance& problem, const ProblemSpectra& spectra) {
+std::vector<Assumption> NetworkAssumptions(const ReluNetworkInstance& problem,
+                                           const ProblemSpectra& spectra) {
   std::vector<Assumption> assumptions;
   const double deviation = LargestDeviationFromUnitNorm(problem.features);
   assumptions.push_back(CheckedAssumption("unit_norm_examples", kUnitNormTolerance, deviation,
                                           deviation <= kUnitNormTolerance,
                                           "Every example has Euclidean norm 1, to 1e-12."));
-  assumptions.push_back(
-      CheckedAssumption("gram_matrix_positive_definite", kSingularRelative,
-                        spectra.smallest_eigenvalue / spectra.largest_eigenvalue, !spectra.singular,
-                        "No two examples are parallel, so the infinite-width Gram matrix is positive definite."));
+  assumptions.push_back(CheckedAssumption(
+      "gram_matrix_positive_definite", kSingularRelative,
+      spectra.smallest_eigenvalue / spectra.largest_eigenvalue, !spectra.singular,
+      "No two examples are parallel, so the infinite-width Gram matrix is positive definite."));
   const double none = std::nan("");
-  assumptions.push_back(CheckedAssumption("gaussian_start", none, none, problem.initial_hidden_weights == nullptr,
-                                          "The hidden weights start as independent standard normals."));
+  assumptions.push_back(
+      CheckedAssumption("gaussian_start", none, none, problem.initial_hidden_weights == nullptr,
+                        "The hidden weights start as independent standard normals."));
   if (!spectra.singular) {
     const double required = WidthOrder(problem, spectra.tuning);
     const auto width = static_cast<double>(problem.width);
-    assumptions.push_back(CheckedAssumption(
-        "width_of_theorem_order", required, width, width >= required,
-        "The width is at least lambda^-4 n^4 kappa_hat^4 log^3(n / 0.01), the theorem's order with constant 1; hidden "
-        "constants make it an order, not a threshold."));
+    assumptions.push_back(
+        CheckedAssumption("width_of_theorem_order", required, width, width >= required,
+                          "The width is at least lambda^-4 n^4 kappa_hat^4 log^3(n / 0.01), the "
+                          "theorem's order with constant 1; hidden "
+                          "constants make it an order, not a threshold."));
   }
   return assumptions;
 }
@@ -54,14 +58,16 @@ Matrix InfiniteWidthGram(const Matrix& features) {
   Matrix gram(inner.rows(), inner.cols());
   for (Eigen::Index j = 0; j < inner.cols(); ++j) {
     for (Eigen::Index i = 0; i < inner.rows(); ++i) {
-      const double cosine = i == j ? 1.0 : std::clamp(inner(i, j) / std::sqrt(inner(i, i) * inner(j, j)), -1.0, 1.0);
+      const double cosine =
+          i == j ? 1.0 : std::clamp(inner(i, j) / std::sqrt(inner(i, i) * inner(j, j)), -1.0, 1.0);
       gram(i, j) = inner(i, j) * (std::numbers::pi - std::acos(cosine)) / (2 * std::numbers::pi);
     }
   }
   return gram;
 }
 
-absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& problem, Tuning tuning) {
+absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& problem,
+                                                  Tuning tuning) {
   const Matrix gram = tuning == Tuning::kTheorem ? InfiniteWidthGram(problem.features)
                                                  : LinearizeReluNetwork(problem).gram;
   POLYAK_ASSIGN_OR_RETURN(const SymmetricSpectrum spectrum, ComputeSymmetricSpectrum(gram));
@@ -78,7 +84,8 @@ absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& pro
   return spectra;
 }
 
-BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem, const ProblemSpectra& spectra,
+BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem,
+                                   const ProblemSpectra& spectra,
                                    const ChosenParameters& parameters) {
   BoundChoice choice;
   choice.assumptions = NetworkAssumptions(problem, spectra);
@@ -89,9 +96,9 @@ BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem, const Pro
   choice.assumptions.push_back(TheoremParametersAssumption(parameters));
   const Assumption& width = choice.assumptions[3];
   if (width.name == "width_of_theorem_order" && width.status == Assumption::Status::kUnmet) {
-    choice.warnings.push_back(absl::StrCat("the width ", problem.width, " is below the theorem's order of about ",
-                                           width.required,
-                                           ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
+    choice.warnings.push_back(absl::StrCat(
+        "the width ", problem.width, " is below the theorem's order of about ", width.required,
+        ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
   }
   if (spectra.singular || !parameters.theorem_parameters) {
     return choice;

@@ -19,45 +19,52 @@ template <typename... Visitors>
 Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 absl::StatusOr<ProblemSpectra> Analyze(const ProblemInstance& problem, Tuning tuning) {
-  return std::visit(Overloaded{[&](const std::shared_ptr<const QuadraticInstance>& quadratic) {
-                                 return AnalyzeQuadratic(*quadratic, tuning);
-                               },
-                               [&](const std::shared_ptr<const ReluNetworkInstance>& network) {
-                                 return AnalyzeReluNetwork(*network, tuning);
-                               },
-                               [&](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
-                                 return AnalyzeDeepLinearNetwork(*network, tuning);
-                               }},
-                    problem);
+  return std::visit(
+      Overloaded{[&](const std::shared_ptr<const QuadraticInstance>& quadratic) {
+                   return AnalyzeQuadratic(*quadratic, tuning);
+                 },
+                 [&](const std::shared_ptr<const ReluNetworkInstance>& network) {
+                   return AnalyzeReluNetwork(*network, tuning);
+                 },
+                 [&](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
+                   return AnalyzeDeepLinearNetwork(*network, tuning);
+                 }},
+      problem);
 }
 
 BoundChoice ChooseBound(const ProblemInstance& problem, const ProblemSpectra& spectra,
                         const ChosenParameters& parameters) {
-  return std::visit(Overloaded{[&](const std::shared_ptr<const QuadraticInstance>& quadratic) {
-                                 return ChooseQuadraticBound(*quadratic, spectra, parameters);
-                               },
-                               [&](const std::shared_ptr<const ReluNetworkInstance>& network) {
-                                 return ChooseReluNetworkBound(*network, spectra, parameters);
-                               },
-                               [&](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
-                                 return ChooseDeepLinearNetworkBound(*network, spectra, parameters);
-                               }},
-                    problem);
+  return std::visit(
+      Overloaded{[&](const std::shared_ptr<const QuadraticInstance>& quadratic) {
+                   return ChooseQuadraticBound(*quadratic, spectra, parameters);
+                 },
+                 [&](const std::shared_ptr<const ReluNetworkInstance>& network) {
+                   return ChooseReluNetworkBound(*network, spectra, parameters);
+                 },
+                 [&](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
+                   return ChooseDeepLinearNetworkBound(*network, spectra, parameters);
+                 }},
+      problem);
 }
 
-absl::Status CheckTunable(const ProblemInstance& problem, const ProblemSpectra& spectra, Tuning tuning) {
+absl::Status CheckTunable(const ProblemInstance& problem, const ProblemSpectra& spectra,
+                          Tuning tuning) {
   if (spectra.singular) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "a step size or momentum is not set and must come from theory, but the Hessian or Gram matrix is singular: its "
+        "a step size or momentum is not set and must come from theory, but the Hessian or Gram "
+        "matrix is singular: its "
         "eigenvalues reach from ",
         spectra.smallest_eigenvalue, " to ", spectra.largest_eigenvalue,
-        ", so the condition number is infinite; accepted: every parameter of the method set, or a smallest eigenvalue "
+        ", so the condition number is infinite; accepted: every parameter of the method set, or a "
+        "smallest eigenvalue "
         "above 1e-13 of the largest (duplicate examples make a Gram matrix singular)"));
   }
   const auto* deep_linear = std::get_if<std::shared_ptr<const DeepLinearNetworkInstance>>(&problem);
-  if (deep_linear != nullptr && tuning == Tuning::kAsymptotic && !(*deep_linear)->orthogonal_start) {
+  if (deep_linear != nullptr && tuning == Tuning::kAsymptotic &&
+      !(*deep_linear)->orthogonal_start) {
     return absl::InvalidArgumentError(
-        "TUNING_ASYMPTOTIC needs the spectrum at the start, which is known for an orthogonal start only; accepted: "
+        "TUNING_ASYMPTOTIC needs the spectrum at the start, which is known for an orthogonal start "
+        "only; accepted: "
         "INITIALIZATION_ORTHOGONAL, TUNING_THEOREM, or every parameter set");
   }
   return absl::OkStatus();
@@ -66,17 +73,19 @@ absl::Status CheckTunable(const ProblemInstance& problem, const ProblemSpectra& 
 bool NearlyEqual(double a, double b) { return std::abs(a - b) <= 1e-12 * std::abs(b); }
 
 // Whether the method is what TUNING_THEOREM would have chosen, whoever chose it.
-bool AreTheoremParameters(const OptimizerSpec& optimizer, const LinearMethod& method, const ProblemSpectra& spectra,
-                          Tuning tuning) {
+bool AreTheoremParameters(const OptimizerSpec& optimizer, const LinearMethod& method,
+                          const ProblemSpectra& spectra, Tuning tuning) {
   // Under ASYMPTOTIC the spectrum at hand is another one than the theorem's for ReLU networks.
   if (spectra.singular || (tuning == Tuning::kAsymptotic && NeedsTuning(optimizer))) {
     return false;
   }
   const TunedParameters theorem = TuneParameters(optimizer, spectra.tuning, Tuning::kTheorem);
-  return NearlyEqual(method.step_size, theorem.step_size) && NearlyEqual(method.momentum, theorem.momentum);
+  return NearlyEqual(method.step_size, theorem.step_size) &&
+         NearlyEqual(method.momentum, theorem.momentum);
 }
 
-Prediction MakePrediction(const ProblemSpectra& spectra, const LinearMethod& method, const BoundChoice& choice) {
+Prediction MakePrediction(const ProblemSpectra& spectra, const LinearMethod& method,
+                          const BoundChoice& choice) {
   Prediction prediction;
   prediction.smallest_eigenvalue = spectra.smallest_eigenvalue;
   prediction.largest_eigenvalue = spectra.largest_eigenvalue;
@@ -88,7 +97,8 @@ Prediction MakePrediction(const ProblemSpectra& spectra, const LinearMethod& met
   } else {
     prediction.condition_number = spectra.largest_eigenvalue / spectra.smallest_eigenvalue;
     prediction.theorem_condition_number = spectra.tuning.condition_number();
-    prediction.rate = SpectralRadius(spectra.smallest_eigenvalue, spectra.largest_eigenvalue, method);
+    prediction.rate =
+        SpectralRadius(spectra.smallest_eigenvalue, spectra.largest_eigenvalue, method);
   }
   prediction.constant = choice.bound.constant;
   prediction.bound_rate = choice.bound.rate;
@@ -98,8 +108,8 @@ Prediction MakePrediction(const ProblemSpectra& spectra, const LinearMethod& met
 
 }  // namespace
 
-absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem, const OptimizerSpec& optimizer,
-                                         Tuning tuning) {
+absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem,
+                                         const OptimizerSpec& optimizer, Tuning tuning) {
   POLYAK_ASSIGN_OR_RETURN(const ProblemSpectra spectra, Analyze(problem, tuning));
   TheoryResolution resolution;
   ChosenParameters parameters;
@@ -112,7 +122,8 @@ absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem, const O
     parameters.optimizer = FillParameters(optimizer, tuned);
   }
   parameters.method = LinearForm(parameters.optimizer);
-  parameters.theorem_parameters = AreTheoremParameters(optimizer, parameters.method, spectra, tuning);
+  parameters.theorem_parameters =
+      AreTheoremParameters(optimizer, parameters.method, spectra, tuning);
   BoundChoice choice = ChooseBound(problem, spectra, parameters);
   resolution.optimizer = parameters.optimizer;
   resolution.method = parameters.method;
@@ -121,12 +132,14 @@ absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem, const O
   resolution.warnings = std::move(choice.warnings);
   if (IsMixed(optimizer)) {
     resolution.warnings.push_back(
-        "one of step_size and momentum is set and the other chosen by theory as if neither were; together they may be slower "
+        "one of step_size and momentum is set and the other chosen by theory as if neither were; "
+        "together they may be slower "
         "than either choice alone");
   }
   if (!(resolution.prediction.rate < 1)) {
-    resolution.warnings.push_back(absl::StrCat("the predicted rate is ", resolution.prediction.rate,
-                                               ": at 1 the residual does not shrink, above 1 it grows"));
+    resolution.warnings.push_back(
+        absl::StrCat("the predicted rate is ", resolution.prediction.rate,
+                     ": at 1 the residual does not shrink, above 1 it grows"));
   }
   return resolution;
 }

@@ -16,15 +16,20 @@ double QuadraticFloor(const QuadraticInstance& problem, double stacked_norm) {
   if (problem.is_diagonal() && minimiser == 0) {
     return kUnderflow;  // v = w: every component keeps its own relative precision
   }
-  const double dimension_part =
-      64 * kEpsilon * std::sqrt(static_cast<double>(problem.dimension())) * (stacked_norm + minimiser);
-  const double kappa = problem.spectrum.largest() / std::max(problem.spectrum.smallest(),
-                                                             kSingularRelative * problem.spectrum.largest());
-  return std::max({dimension_part, 8 * kEpsilon * kappa * (problem.initial_point.norm() + minimiser), kUnderflow});
+  const double dimension_part = 64 * kEpsilon *
+                                std::sqrt(static_cast<double>(problem.dimension())) *
+                                (stacked_norm + minimiser);
+  const double kappa =
+      problem.spectrum.largest() /
+      std::max(problem.spectrum.smallest(), kSingularRelative * problem.spectrum.largest());
+  return std::max({dimension_part,
+                   8 * kEpsilon * kappa * (problem.initial_point.norm() + minimiser), kUnderflow});
 }
 
 double NetworkFloor(int64_t examples, double target_norm, double stacked_norm) {
-  return std::max(64 * kEpsilon * std::sqrt(static_cast<double>(examples)) * (stacked_norm + target_norm), kUnderflow);
+  return std::max(
+      64 * kEpsilon * std::sqrt(static_cast<double>(examples)) * (stacked_norm + target_norm),
+      kUnderflow);
 }
 
 }  // namespace

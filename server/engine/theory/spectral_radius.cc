@@ -25,8 +25,9 @@ double SpectralRadius(double eigenvalue, const LinearMethod& method) {
     return std::abs(1 - z);
   }
   if (method.gradient_weight == 0) {
-    // Polyak: r^2 - (1 + beta - z) r + beta. Complex where (1 - sqrt z)^2 < beta < (1 + sqrt z)^2; the discriminant in
-    // factors, since its difference of squares would lose the double roots of the tuned parameters.
+    // Polyak: r^2 - (1 + beta - z) r + beta. Complex where (1 - sqrt z)^2 < beta < (1 + sqrt z)^2;
+    // the discriminant in factors, since its difference of squares would lose the double roots of
+    // the tuned parameters.
     const double root = std::sqrt(std::max(z, 0.0));
     const double factor = (beta - (1 - root) * (1 - root)) * (beta - (1 + root) * (1 + root));
     if (factor <= 0) {
@@ -38,8 +39,10 @@ double SpectralRadius(double eigenvalue, const LinearMethod& method) {
   return LargestRoot((1 + beta) * (1 - z), beta * (1 - z));
 }
 
-double SpectralRadius(double smallest_eigenvalue, double largest_eigenvalue, const LinearMethod& method) {
-  return std::max(SpectralRadius(smallest_eigenvalue, method), SpectralRadius(largest_eigenvalue, method));
+double SpectralRadius(double smallest_eigenvalue, double largest_eigenvalue,
+                      const LinearMethod& method) {
+  return std::max(SpectralRadius(smallest_eigenvalue, method),
+                  SpectralRadius(largest_eigenvalue, method));
 }
 
 }  // namespace polyak::engine

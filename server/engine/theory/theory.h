@@ -17,23 +17,26 @@ enum class Tuning { kTheorem, kAsymptotic };
 // One condition under which a bound is proved.
 struct Assumption {
   enum class Status { kMet, kUnmet, kUnverifiable };
-  std::string name;       // snake_case: "momentum_in_complex_regime"
-  double required = 0;    // NaN where there is no number
+  std::string name;     // snake_case: "momentum_in_complex_regime"
+  double required = 0;  // NaN where there is no number
   double actual = 0;
   Status status = Status::kMet;
-  std::string text;       // one sentence for a person
+  std::string text;  // one sentence for a person
 };
 
 // What theory says before the run (docs/theory.md, sections 2 to 4).
 struct Prediction {
-  double smallest_eigenvalue = 0;  // of H, without margins; of the non-zero ones for deep linear networks
+  double smallest_eigenvalue =
+      0;  // of H, without margins; of the non-zero ones for deep linear networks
   double largest_eigenvalue = 0;
   double condition_number = 0;          // infinity if H is singular
   double theorem_condition_number = 0;  // kappa_hat for ReLU networks, else the same
-  double rate = 1;                      // spectral radius at the resolved parameters; 1 if H is singular
-  double constant = std::numeric_limits<double>::quiet_NaN();    // bound at t: constant bound_rate^t times p_0
-  double bound_rate = std::numeric_limits<double>::quiet_NaN();  // (GD: times |xi_0|); NaN where no theorem applies
-  double loss_floor = 0;                // deep linear: the unreachable part of the loss
+  double rate = 1;  // spectral radius at the resolved parameters; 1 if H is singular
+  double constant =
+      std::numeric_limits<double>::quiet_NaN();  // bound at t: constant bound_rate^t times p_0
+  double bound_rate =
+      std::numeric_limits<double>::quiet_NaN();  // (GD: times |xi_0|); NaN where no theorem applies
+  double loss_floor = 0;                         // deep linear: the unreachable part of the loss
   std::vector<Assumption> assumptions;
 };
 
@@ -41,9 +44,10 @@ struct Prediction {
 struct BoundSpec {
   double constant = std::numeric_limits<double>::quiet_NaN();
   double rate = std::numeric_limits<double>::quiet_NaN();
-  bool on_stacked_norm = true;  // true: on p_t = |[xi_t; xi_{t-1}]| with p_0 = sqrt 2 |xi_0|; false: on |xi_t|
-  double slack_factor = 1;      // 1 + 1e-9 where the bound can be an equality (T10)
-  std::string theorem;          // "T7"
+  // true: on p_t = |[xi_t; xi_{t-1}]| with p_0 = sqrt 2 |xi_0|; false: on |xi_t|.
+  bool on_stacked_norm = true;
+  double slack_factor = 1;  // 1 + 1e-9 where the bound can be an equality (T10)
+  std::string theorem;      // "T7"
   bool exists() const { return !std::isnan(rate); }
 };
 
@@ -53,27 +57,31 @@ struct TheoryResolution {
   LinearMethod method;
   Prediction prediction;
   BoundSpec bound;
-  std::vector<std::string> warnings;  // for the preview: unset mixed with set parameters, rate >= 1, bound floor, ...
+  // For the preview: unset mixed with set parameters, rate >= 1, bound floor, ...
+  std::vector<std::string> warnings;
 };
 
-// Fills the unset parameters by `tuning` (T2 to T5), predicts the rate and picks the bound (T6 to T11).
-// Errors: InvalidArgument, with a text that names the parameter and the eigenvalues, when a parameter must come from
-// theory and H is singular, or ASYMPTOTIC is asked for a deep linear network without an orthogonal start.
-// Cost: O(n^3) for networks (Gram spectrum), and one pass over the neurons under ASYMPTOTIC; O(1) for quadratics.
-absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem, const OptimizerSpec& optimizer, Tuning tuning);
+// Fills the unset parameters by `tuning` (T2 to T5), predicts the rate and picks the bound (T6 to
+// T11). Errors: InvalidArgument, with a text that names the parameter and the eigenvalues, when a
+// parameter must come from theory and H is singular, or ASYMPTOTIC is asked for a deep linear
+// network without an orthogonal start. Cost: O(n^3) for networks (Gram spectrum), and one pass over
+// the neurons under ASYMPTOTIC; O(1) for quadratics.
+absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem,
+                                         const OptimizerSpec& optimizer, Tuning tuning);
 
 // Rounding floor of p_t at which checking stops (docs/theory.md, section 4).
 //   initial_residual_norm: |xi_0|.
 double RoundingFloor(const ProblemInstance& problem, double initial_residual_norm);
 
-// The linearised dynamics: eigenvalues of H (k) and |<q_i, xi_0>| (k), from which (T12) gives the whole curve.
+// The linearised dynamics: eigenvalues of H (k) and |<q_i, xi_0>| (k), from which (T12) gives the
+// whole curve.
 struct LinearizedStart {
   Vector eigenvalues;
   Vector weights;
   bool available() const { return eigenvalues.size() > 0; }
 };
-// Not available for matrices too large for eigenvectors.  Cost: O(d^2) for a quadratic, one pass over the neurons for a
-// ReLU network plus O(n^3), the initial forward pass for a deep linear one.
+// Not available for matrices too large for eigenvectors.  Cost: O(d^2) for a quadratic, one pass
+// over the neurons for a ReLU network plus O(n^3), the initial forward pass for a deep linear one.
 LinearizedStart Linearize(const ProblemInstance& problem);
 
 }  // namespace polyak::engine

@@ -8,7 +8,9 @@ namespace {
 double Square(double x) { return x * x; }
 
 TunedParameters TuneGradientDescent(const TuningSpectrum& spectrum, Tuning tuning) {
-  return {tuning == Tuning::kTheorem ? 1 / spectrum.largest : 2 / (spectrum.smallest + spectrum.largest), 0};
+  return {tuning == Tuning::kTheorem ? 1 / spectrum.largest
+                                     : 2 / (spectrum.smallest + spectrum.largest),
+          0};
 }
 
 TunedParameters TunePolyak(const TuningSpectrum& spectrum, Tuning tuning) {
@@ -31,7 +33,8 @@ TunedParameters TuneNesterov(const TuningSpectrum& spectrum, Tuning tuning) {
 
 }  // namespace
 
-TunedParameters TuneParameters(const OptimizerSpec& optimizer, const TuningSpectrum& spectrum, Tuning tuning) {
+TunedParameters TuneParameters(const OptimizerSpec& optimizer, const TuningSpectrum& spectrum,
+                               Tuning tuning) {
   if (std::holds_alternative<GradientDescentSpec>(optimizer)) {
     return TuneGradientDescent(spectrum, tuning);
   }

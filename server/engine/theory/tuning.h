@@ -17,10 +17,11 @@ struct TunedParameters {
   double momentum = 0;  // 0 for gradient descent
 };
 
-// Parameters of the method in `optimizer` (its own values are ignored) by theory: (T2), (T3) and their fellows for gradient
-// descent and Nesterov.
+// Parameters of the method in `optimizer` (its own values are ignored) by theory: (T2), (T3) and
+// their fellows for gradient descent and Nesterov.
 //   spectrum: 0 < smallest <= largest.
-TunedParameters TuneParameters(const OptimizerSpec& optimizer, const TuningSpectrum& spectrum, Tuning tuning);
+TunedParameters TuneParameters(const OptimizerSpec& optimizer, const TuningSpectrum& spectrum,
+                               Tuning tuning);
 
 // Whether any parameter of `optimizer` is unset, and so must come from theory.
 bool NeedsTuning(const OptimizerSpec& optimizer);

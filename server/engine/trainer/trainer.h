@@ -26,8 +26,8 @@ enum TraceColumn : int { kLoss = 0, kResidualNorm = 1, kRateEstimate = 2, kTrace
 
 struct Progress {
   int64_t iteration = -1;  // last recorded; -1: nothing yet
-  std::optional<StopReason>
-      reason;  // set: the run has ended (or, for kCancelled, was asked to stop)
+  // Set: the run has ended (or, for kCancelled, was asked to stop).
+  std::optional<StopReason> reason;
   bool running() const { return !reason.has_value(); }
 };
 

@@ -31,7 +31,8 @@ TEST(SemilogChart, AGeometricSequenceIsAStraightLine) {
   const std::string chart = RenderSemilogChart(GeometricCurve(0.9, 600), options);
   const std::vector<std::string> lines = absl::StrSplit(chart, '\n');
   for (int row = 0; row <= 20; ++row) {
-    // 60 columns for 20 rows: row k is passed at column 3 k, to half a row's rounding on both sides.
+    // 60 columns for 20 rows: row k is passed at column 3 k, to half a row's rounding on both
+    // sides.
     const size_t first = lines[row].find('*', 8);
     const size_t last = lines[row].rfind('*');
     ASSERT_NE(first, std::string::npos) << chart;

@@ -62,10 +62,12 @@ TEST(Options, HealthCheckIsASubcommand) {
 }
 
 TEST(Options, KnowsWhatIsLoopback) {
-  for (const char* address : {"127.0.0.1:0", "127.8.9.1:5", "[::1]:50051", "localhost:1", "unix:/run/polyak"}) {
+  for (const char* address :
+       {"127.0.0.1:0", "127.8.9.1:5", "[::1]:50051", "localhost:1", "unix:/run/polyak"}) {
     EXPECT_TRUE(IsLoopback(address)) << address;
   }
-  for (const char* address : {"0.0.0.0:50051", "[::]:1", "192.168.1.4:1", "example.org:1", "1270.0.0.1:1", "12:1"}) {
+  for (const char* address :
+       {"0.0.0.0:50051", "[::]:1", "192.168.1.4:1", "example.org:1", "1270.0.0.1:1", "12:1"}) {
     EXPECT_FALSE(IsLoopback(address)) << address;
   }
 }
@@ -73,16 +75,20 @@ TEST(Options, KnowsWhatIsLoopback) {
 TEST(Options, BeyondLoopbackNeedsTheFlag) {
   ServerOptions options;
   options.listen = "0.0.0.0:50051";
-  EXPECT_THAT(std::string(CheckListenAddress(options).message()), HasSubstr("--allow-unauthenticated"));
+  EXPECT_THAT(std::string(CheckListenAddress(options).message()),
+              HasSubstr("--allow-unauthenticated"));
   options.allow_unauthenticated = true;
   EXPECT_TRUE(CheckListenAddress(options).ok());
 }
 
 TEST(Options, AMalformedAddressSaysWhatIsAccepted) {
   ServerOptions options;
-  for (const char* address : {"", "127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "::1:50", "unix:"}) {
+  for (const char* address : {"", "127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:65536",
+                              "127.0.0.1:x", "::1:50", "unix:"}) {
     options.listen = address;
-    EXPECT_THAT(std::string(CheckListenAddress(options).message()), HasSubstr("accepted: HOST:PORT")) << address;
+    EXPECT_THAT(std::string(CheckListenAddress(options).message()),
+                HasSubstr("accepted: HOST:PORT"))
+        << address;
   }
 }
 

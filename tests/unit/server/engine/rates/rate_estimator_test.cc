@@ -50,7 +50,8 @@ TEST(RateEstimator, FindsAGeometricRateWithItsWindow) {
   // 1,000 values are 500 bins of 2; the window is the last 400.
   EXPECT_EQ(estimate.first_iteration, 200);
   EXPECT_EQ(estimate.last_iteration, 999);
-  // Only the term 0.15 / W is left of the error: 0.15 / 400 a bin, half that an iteration, times the rate.
+  // Only the term 0.15 / W is left of the error: 0.15 / 400 a bin, half that an iteration, times
+  // the rate.
   EXPECT_NEAR(estimate.standard_error, 0.97 * 0.15 / 400 / 2, 1e-9);
 }
 
@@ -73,9 +74,9 @@ TEST(RateEstimator, NeedsFiveNatsOfDecayInTheWindow) {
 
 TEST(RateEstimator, RefusesARateWithinFourErrorsOfNone) {
   // Falls by 60 nats, then stands still: windows disagree by more than a quarter of the slope.
-  const RateEstimate estimate =
-      Fed(Sequence(400, [](int t) { return t < 200 ? std::exp(-0.3 * t) : std::exp(-60.0); }))
-          .Windowed();
+  const RateEstimate estimate = Fed(Sequence(400, [](int t) {
+                                  return t < 200 ? std::exp(-0.3 * t) : std::exp(-60.0);
+                                })).Windowed();
   EXPECT_FALSE(estimate.valid());
   EXPECT_EQ(estimate.method, "window too short");
 }
@@ -88,13 +89,14 @@ TEST(RateEstimator, RefusesAGrowingSequence) {
 TEST(RateEstimator, FindsTheRateOfADoubleRootWhereALineDoesNot) {
   for (const double rate : {0.9, 0.99, 0.999}) {
     const int count = static_cast<int>(34 / (1 - rate));  // down to about 1e-13
-    const RateEstimator rates = Fed(
-        Sequence(count, [&](int t) { return (1 + (1 - rate) * 10 * t) * std::pow(rate, t); }));
+    const RateEstimator rates =
+        Fed(Sequence(count, [&](int t) { return (1 + (1 - rate) * 10 * t) * std::pow(rate, t); }));
     const RateEstimate estimate = rates.Windowed();
     EXPECT_EQ(estimate.method, "windowed regression with a power of t");
     EXPECT_NEAR(estimate.rate, rate, 2 * estimate.standard_error);
     EXPECT_NEAR(estimate.rate, rate, 0.01 * (1 - rate));
-    // log(1 + c t) bends like log t, so a line is off by about log 5 over the 27 nats of the window.
+    // log(1 + c t) bends like log t, so a line is off by about log 5 over the 27 nats of the
+    // window.
     EXPECT_GT(std::abs(rates.PlainLine().rate - rate), 0.03 * (1 - rate));
     EXPECT_EQ(rates.PlainLine().method, "plain line");
     EXPECT_TRUE(std::isnan(rates.PlainLine().standard_error));
@@ -105,27 +107,28 @@ TEST(RateEstimator, AveragesAnOscillationAndCallsItNoPower) {
   // One period takes 1.8 nats, as Polyak's momentum at the theorem's parameters.
   const double rate = 0.99;
   const double frequency = 2 * std::acos(-1.0) * -std::log(rate) / 1.8;
-  const RateEstimate estimate = Fed(Sequence(3000,
-                                             [&](int t) {
-                                               return std::pow(rate, t) *
-                                                      (1.2 + std::cos(frequency * t));
-                                             }))
-                                    .Windowed();
+  const RateEstimate estimate = Fed(Sequence(3000, [&](int t) {
+                                  return std::pow(rate, t) * (1.2 + std::cos(frequency * t));
+                                })).Windowed();
   EXPECT_EQ(estimate.method, "windowed regression");
-  EXPECT_NEAR(estimate.rate, rate, 0.01 * (1 - rate));  // docs/theory.md, section 6, with 13 periods
+  EXPECT_NEAR(estimate.rate, rate,
+              0.01 * (1 - rate));  // docs/theory.md, section 6, with 13 periods
   EXPECT_NEAR(estimate.rate, rate, 2 * estimate.standard_error);
 }
 
 TEST(RateEstimator, ForgetsATransientGrowth) {
-  const RateEstimator rates = Fed(Sequence(
-      2000, [](int t) { return t < 50 ? std::pow(1.1, t) : std::pow(1.1, 50) * std::pow(0.98, t - 50); }));
-  EXPECT_NEAR(rates.Windowed().rate, 0.98, 1e-12);  // the growth is before the window: rounding alone
+  const RateEstimator rates = Fed(Sequence(2000, [](int t) {
+    return t < 50 ? std::pow(1.1, t) : std::pow(1.1, 50) * std::pow(0.98, t - 50);
+  }));
+  EXPECT_NEAR(rates.Windowed().rate, 0.98,
+              1e-12);  // the growth is before the window: rounding alone
   EXPECT_NEAR(rates.peak_ratio(), std::pow(1.1, 50), 1e-10);
   EXPECT_EQ(rates.peak_iteration(), 50);
 }
 
 TEST(RateEstimator, EndsAtTheRoundingFloorForGood) {
-  // Noise at 1e-14 under a floor of 1e-12, which the sequence meets at t = 900 and then leaves again.
+  // Noise at 1e-14 under a floor of 1e-12, which the sequence meets at t = 900 and then leaves
+  // again.
   const double rate = std::exp(-std::log(1e12) / 900);
   RateEstimator rates(1e-12);
   RateEstimate before;

@@ -65,8 +65,8 @@ TEST(WindowFit, AllWindowsInOnePassEqualTheDefinitionTermByTerm) {
       const WindowFit curve = fitter.Curve(w);
       const WindowFit literal_line = Literal(bins, windows[static_cast<size_t>(w)], false);
       const WindowFit literal_curve = Literal(bins, windows[static_cast<size_t>(w)], true);
-      // Sums of up to 511 terms lose about 511 eps = 1e-13; the power amplifies that by the ratio of the
-      // spread of t to that of log t beside t, about 100.
+      // Sums of up to 511 terms lose about 511 eps = 1e-13; the power amplifies that by the ratio
+      // of the spread of t to that of log t beside t, about 100.
       EXPECT_NEAR(line.slope, literal_line.slope, 1e-12 * std::abs(literal_line.slope));
       EXPECT_NEAR(curve.slope, literal_curve.slope, 1e-10 * std::abs(literal_curve.slope));
       EXPECT_NEAR(curve.power, literal_curve.power, 1e-9);
