@@ -15,6 +15,7 @@
     }                                                                     \
   } while (false)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): `result` is a name, `declaration` a declaration.
 #define POLYAK_STATUS_CONCATENATE_INNER(a, b) a##b
 #define POLYAK_STATUS_CONCATENATE(a, b) POLYAK_STATUS_CONCATENATE_INNER(a, b)
 #define POLYAK_ASSIGN_OR_RETURN_INNER(result, declaration, expression) \
@@ -23,6 +24,7 @@
     return std::move(result).status();                                 \
   }                                                                    \
   declaration = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)
 
 // POLYAK_ASSIGN_OR_RETURN(const Dataset data, MakeDataset(spec)): declares `data`, or returns the
 // error.

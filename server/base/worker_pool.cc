@@ -1,15 +1,17 @@
 #include "server/base/worker_pool.h"
 
+#include <pthread.h>
+
 #include <utility>
 
 #include "server/base/check.h"
 
 namespace polyak::base {
 
-WorkerPool::WorkerPool(int threads) {
+WorkerPool::WorkerPool(int threads, const char* name) {
   POLYAK_CHECK(threads >= 1);
   for (int k = 0; k < threads; ++k) {
-    threads_.emplace_back([this] { Work(); });
+    threads_.emplace_back([this, name] { Work(name); });
   }
 }
 
@@ -34,7 +36,8 @@ bool WorkerPool::responsive() const {
   return tasks_.empty() || busy_ == thread_count();
 }
 
-void WorkerPool::Work() {
+void WorkerPool::Work(const char* name) {
+  pthread_setname_np(pthread_self(), name);
   while (true) {
     std::function<void()> task;
     {

@@ -12,7 +12,8 @@ namespace polyak::base {
 // A fixed number of threads that run tasks in the order they came. A seam over std::jthread.
 class WorkerPool {
  public:
-  explicit WorkerPool(int threads);
+  // name: of the threads, as the system's tools show them; up to 15 characters.
+  explicit WorkerPool(int threads, const char* name = "worker");
   ~WorkerPool();  // runs what is queued, then joins
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -25,7 +26,7 @@ class WorkerPool {
   bool responsive() const;
 
  private:
-  void Work();
+  void Work(const char* name);
 
   mutable Mutex mutex_;
   CondVar changed_;

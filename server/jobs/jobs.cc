@@ -86,6 +86,13 @@ spec::Violations CheckRequest(const v1::CreateTrainingJobRequest& request) {
   return violations;
 }
 
+absl::Status RequestIdReused(const std::string& request_id) {
+  return AlreadyExists("REQUEST_ID_REUSED",
+                       absl::StrCat("request_id '", request_id,
+                                    "' was used for another request; accepted: an unused one, or "
+                                    "the same request again"));
+}
+
 void ClearMatrices(v1::TrainingJobSpec& spec) {
   if (spec.has_quadratic()) {
     if (spec.quadratic().has_matrix()) {
@@ -130,8 +137,8 @@ Jobs::Jobs(const JobsOptions& options, storage::JobStore& store, const base::Clo
       clock_(clock),
       all_workers_up_(options.workers),
       pulse_(clock),
-      workers_(options.workers),
-      admission_(1) {
+      workers_(options.workers, "trainer"),
+      admission_(std::max(2, options.workers), "admission") {
   RunCanaries();
 }
 
@@ -194,6 +201,42 @@ absl::Status Jobs::TakePlace() {
   return absl::OkStatus();
 }
 
+bool Jobs::BeginRequest(const storage::RequestKey& key, JobDone& done) {
+  if (key.request_id.empty()) {
+    return true;
+  }
+  absl::Status refused;
+  {
+    const base::MutexLock lock(&mutex_);
+    const auto [pending, is_new] =
+        pending_requests_.try_emplace(key.request_id, PendingRequest{key.payload, {}});
+    if (!is_new && pending->second.payload == key.payload) {
+      pending->second.followers.push_back(std::move(done));
+      return false;
+    }
+    if (!is_new) {
+      refused = RequestIdReused(key.request_id);
+    }
+  }
+  if (!refused.ok()) {
+    done(refused);
+    return false;
+  }
+  done = [this, id = key.request_id,
+          first = std::move(done)](const absl::StatusOr<storage::JobSnapshot>& answer) {
+    std::vector<JobDone> followers;
+    {
+      const base::MutexLock lock(&mutex_);
+      followers = std::move(pending_requests_.extract(id).mapped().followers);
+    }
+    first(answer);
+    for (const JobDone& follower : followers) {
+      follower(answer);
+    }
+  };
+  return true;
+}
+
 void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   if (draining()) {
     return done(Draining());
@@ -206,9 +249,12 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   }
   admission->request = request;
   admission->key = {request.request_id(), request.request_id().empty() ? "" : Payload(request)};
+  if (!BeginRequest(admission->key, done)) {
+    return;
+  }
   const auto earlier = store_.FindRequest(admission->key);
   if (!earlier.ok()) {
-    return done(AlreadyExists("REQUEST_ID_REUSED", std::string(earlier.status().message())));
+    return done(RequestIdReused(request.request_id()));
   }
   if (*earlier != nullptr) {
     return done(*earlier);
@@ -295,7 +341,7 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
         --places_taken_;
         reserved_bytes_ -= admission->reserved_bytes;
       }
-      return admission->done(AlreadyExists("REQUEST_ID_REUSED", std::string(status.message())));
+      return admission->done(AlreadyExists("ID_TAKEN", std::string(status.message())));
     }
     {
       const base::MutexLock lock(&mutex_);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "polyak/v1/training_service.pb.h"
@@ -71,6 +72,10 @@ class Jobs {
   absl::Status ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations);
   void ReleaseMemory(int64_t bytes);
   absl::Status TakePlace();
+  // Registers a request id as on its way. Returns false if it already was: then `done` gets the
+  // first one's answer, or an error if that one asked for something else. Otherwise wraps `done` so
+  // that whoever came later is answered with it.
+  bool BeginRequest(const storage::RequestKey& key, JobDone& done);
   void Admit(const std::shared_ptr<Admission>& admission);
   void Enqueue(const std::shared_ptr<Admission>& admission,
                std::shared_ptr<const runner::PreparedJob> prepared);
@@ -94,6 +99,12 @@ class Jobs {
   std::unordered_map<std::string, std::shared_ptr<Job>> jobs_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<Job>> queue_ ABSL_GUARDED_BY(mutex_);
   int64_t places_taken_ ABSL_GUARDED_BY(mutex_) = 0;  // queued, and on their way into the queue
+  // Request ids on their way, with those who wait for the same answer.
+  struct PendingRequest {
+    std::string payload;
+    std::vector<JobDone> followers;
+  };
+  std::unordered_map<std::string, PendingRequest> pending_requests_ ABSL_GUARDED_BY(mutex_);
   double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 
   Pulse pulse_;

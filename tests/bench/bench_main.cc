@@ -1,0 +1,43 @@
+// Benchmarks of one build, run by script/bench.
+//
+//   polyak_bench [Google Benchmark's flags]
+//   polyak_bench --lossless-watch ADDRESS JOB    internal: the other process of the watched
+//   benchmark
+
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "benchmark/benchmark.h"
+#include "tests/bench/watched_bench.h"
+
+namespace {
+
+std::string ProcessorName() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(cpuinfo, line)) {
+    if (line.rfind("model name", 0) == 0) {
+      return line.substr(line.find(':') + 2);
+    }
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+int main(int argument_count, char** arguments) {
+  if (argument_count == 4 && std::strcmp(arguments[1], "--lossless-watch") == 0) {
+    return polyak::bench::WatchLossless(arguments[2], arguments[3]);
+  }
+  benchmark::AddCustomContext("processor", ProcessorName());
+  benchmark::AddCustomContext("polyak", POLYAK_VERSION);
+  benchmark::Initialize(&argument_count, arguments);
+  if (benchmark::ReportUnrecognizedArguments(argument_count, arguments)) {
+    return 2;
+  }
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}

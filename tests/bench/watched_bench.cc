@@ -1,0 +1,153 @@
+// What a watcher costs the trainer: the worker thread's CPU time per iteration of one job, alone
+// and watched by one lossless client in another process. Runs come in pairs, in alternating order.
+
+#include "tests/bench/watched_bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "benchmark/benchmark.h"
+#include "client/cpp/client.h"
+#include "server/base/check.h"
+#include "tests/support/process.h"
+
+namespace polyak::bench {
+namespace {
+
+constexpr int64_t kIterations = 5'000'000;
+
+client::Client Connect(const std::string& address) {
+  client::ClientOptions options;
+  options.server = address;
+  return client::Client(options);
+}
+
+// CPU seconds so far of the threads named `name` of a process (the kernel's schedstat, in ns).
+double ThreadSeconds(pid_t process, const std::string& name) {
+  double seconds = 0;
+  const std::filesystem::path tasks = "/proc/" + std::to_string(process) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+    std::string comm;
+    std::getline(std::ifstream(task.path() / "comm") >> std::ws, comm);
+    if (comm == name) {
+      double nanoseconds = 0;
+      std::ifstream(task.path() / "schedstat") >> nanoseconds;
+      seconds += 1e-9 * nanoseconds;
+    }
+  }
+  return seconds;
+}
+
+struct Cost {
+  double worker_seconds = 0;
+  double wall_seconds = 0;
+  double watch_seconds = 0;  // until the watcher had the last record
+};
+
+v1::CreateTrainingJobRequest Job() {
+  v1::CreateTrainingJobRequest request;
+  auto& quadratic = *request.mutable_spec()->mutable_quadratic();
+  auto& spectrum = *quadratic.mutable_spectrum()->mutable_generated();
+  spectrum.set_dimension(10);
+  spectrum.set_condition_number(1e4);
+  for (int k = 0; k < 10; ++k) {
+    quadratic.add_linear_term(1);
+  }
+  request.mutable_spec()->mutable_optimizer()->mutable_polyak_momentum();
+  request.mutable_spec()->mutable_stopping()->set_max_iterations(kIterations);
+  return request;
+}
+
+Cost RunOnce(bool watched) {
+  testing_support::Server server({"--workers=1"});
+  client::Client client = Connect(server.address());
+  const double before = ThreadSeconds(server.process().pid(), "trainer");
+  const auto start = std::chrono::steady_clock::now();
+  const auto since = [start] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  const auto job = client.Submit(Job());
+  POLYAK_CHECK(job.ok());
+  Cost cost;
+  if (watched) {
+    testing_support::Process watcher("/proc/self/exe",
+                                     {"--lossless-watch", server.address(), job->name()});
+    const auto ended = client.Wait(job->name(), absl::Minutes(10));
+    POLYAK_CHECK(ended.ok());
+    cost.wall_seconds = since();
+    cost.worker_seconds = ThreadSeconds(server.process().pid(), "trainer") - before;
+    POLYAK_CHECK(watcher.Wait() == 0);
+    cost.watch_seconds = since();
+  } else {
+    POLYAK_CHECK(client.Wait(job->name(), absl::Minutes(10)).ok());
+    cost.wall_seconds = since();
+    cost.worker_seconds = ThreadSeconds(server.process().pid(), "trainer") - before;
+  }
+  return cost;
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+void WatchedByAnotherProcess(benchmark::State& state) {
+  std::vector<double> alone;
+  std::vector<double> watched;
+  std::vector<double> ratio;
+  std::vector<double> wall_ratio;
+  std::vector<double> watch_rate;
+  bool watched_first = false;
+  for (auto _ : state) {
+    Cost costs[2];
+    for (const bool watch : {watched_first, !watched_first}) {
+      costs[watch ? 1 : 0] = RunOnce(watch);
+    }
+    watched_first = !watched_first;
+    alone.push_back(costs[0].worker_seconds / kIterations);
+    watched.push_back(costs[1].worker_seconds / kIterations);
+    ratio.push_back(costs[1].worker_seconds / costs[0].worker_seconds);
+    wall_ratio.push_back(costs[1].wall_seconds / costs[0].wall_seconds);
+    watch_rate.push_back(kIterations / costs[1].watch_seconds);
+  }
+  state.counters["alone_cpu_s"] = Median(alone);
+  state.counters["watched_cpu_s"] = Median(watched);
+  state.counters["cpu_ratio"] = Median(ratio);
+  state.counters["cpu_ratio_worst"] = *std::max_element(ratio.begin(), ratio.end());
+  state.counters["wall_ratio"] = Median(wall_ratio);
+  state.counters["records_per_s"] = Median(watch_rate);
+}
+
+BENCHMARK(WatchedByAnotherProcess)->Iterations(11)->Unit(benchmark::kSecond)->UseRealTime();
+
+// Counts; the columns' lengths and the order of iterations are checked.
+class Counter : public client::WatchHandler {
+ public:
+  void OnIterations(const v1::IterationBatch& batch) override {
+    for (const int64_t iteration : batch.iteration()) {
+      in_order = in_order && iteration == count;
+      ++count;
+    }
+    in_order = in_order && batch.loss_size() == batch.iteration_size();
+  }
+  int64_t count = 0;
+  bool in_order = true;
+};
+
+}  // namespace
+
+int WatchLossless(const std::string& address, const std::string& job) {
+  client::Client client = Connect(address);
+  v1::WatchTrainingJobRequest request;
+  request.set_name(job);
+  Counter counter;
+  const auto ended = client.Watch(request, counter);
+  return ended.ok() && counter.in_order && counter.count == ended->summary().iterations() + 1 ? 0
+                                                                                              : 1;
+}
+
+}  // namespace polyak::bench

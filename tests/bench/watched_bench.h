@@ -1,0 +1,11 @@
+#pragma once
+
+#include <string>
+
+namespace polyak::bench {
+
+// The watcher's process: follows a job to its end by the client library and checks that every
+// record came once. Returns 0, or 1 if something was lost.
+int WatchLossless(const std::string& address, const std::string& job);
+
+}  // namespace polyak::bench

@@ -1,0 +1,130 @@
+#include "server/jobs/pulse.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "server/engine/trainer/trainer.h"
+
+namespace polyak::jobs {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+
+std::shared_ptr<Job> MakeJob() {
+  return std::make_shared<Job>(std::make_shared<v1::TrainingJob>(), nullptr);
+}
+
+void AppendRow(Job& job) {
+  const std::vector<double> row(engine::kTraceColumns, 1.0);
+  job.trace().Reserve(1);
+  job.trace().Append(row);
+  job.trace().Publish(0);
+}
+
+// Counts wakes, and lets a test wait for the next one.
+class WakeCount {
+ public:
+  void Add() {
+    const std::lock_guard lock(mutex_);
+    ++count_;
+    changed_.notify_all();
+  }
+  void WaitFor(int count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this, count] { return count_ >= count; });
+  }
+  int count() {
+    const std::lock_guard lock(mutex_);
+    return count_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int count_ = 0;
+};
+
+TEST(Pulse, WakesANewWatcherOnceAndThenWheneverRowsOrStateMoved) {
+  base::SystemClock clock;
+  Pulse pulse(clock);
+  const auto job = MakeJob();
+  WakeCount wakes;
+  const uint64_t number = pulse.Add(job, [&wakes] {
+    wakes.Add();
+    return kNever;
+  });
+  wakes.WaitFor(1);
+  AppendRow(*job);
+  wakes.WaitFor(2);
+  job->set_snapshot(std::make_shared<v1::TrainingJob>());
+  pulse.Nudge();
+  wakes.WaitFor(3);
+  pulse.WakeAll();
+  wakes.WaitFor(4);
+  pulse.Remove(number);
+  EXPECT_EQ(pulse.watcher_count(), 0);
+}
+
+TEST(Pulse, DoesNotWakeTheWatchersOfAnotherJob) {
+  base::SystemClock clock;
+  Pulse pulse(clock);
+  const auto still = MakeJob();
+  const auto moving = MakeJob();
+  WakeCount still_wakes;
+  WakeCount moving_wakes;
+  const uint64_t first = pulse.Add(still, [&] {
+    still_wakes.Add();
+    return kNever;
+  });
+  const uint64_t second = pulse.Add(moving, [&] {
+    moving_wakes.Add();
+    return kNever;
+  });
+  still_wakes.WaitFor(1);
+  moving_wakes.WaitFor(1);
+  for (int k = 2; k < 10; ++k) {
+    AppendRow(*moving);
+    moving_wakes.WaitFor(k);
+  }
+  EXPECT_EQ(still_wakes.count(), 1);
+  pulse.Remove(first);
+  pulse.Remove(second);
+}
+
+TEST(Pulse, WakesAtADeadlineAlthoughNothingMoved) {
+  base::SystemClock clock;
+  Pulse pulse(clock);
+  const auto job = MakeJob();
+  WakeCount wakes;
+  const uint64_t number = pulse.Add(job, [&] {
+    wakes.Add();
+    return clock.MonotonicSeconds() + 0.001;
+  });
+  wakes.WaitFor(5);
+  pulse.Remove(number);
+}
+
+TEST(Pulse, NeverCallsARemovedWatcher) {
+  base::SystemClock clock;
+  Pulse pulse(clock);
+  for (int round = 0; round < 200; ++round) {
+    const auto job = MakeJob();
+    auto alive = std::make_unique<std::atomic<bool>>(true);
+    const uint64_t number = pulse.Add(job, [flag = alive.get()] {
+      EXPECT_TRUE(flag->load());
+      return 0.0;
+    });
+    AppendRow(*job);
+    pulse.Remove(number);
+    alive->store(false);
+    alive.reset();
+  }
+}
+
+}  // namespace
+}  // namespace polyak::jobs
