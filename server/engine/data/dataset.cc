@@ -1,44 +1,24 @@
 #include "server/engine/data/dataset.h"
 
-#include <Eigen/QR>
-
+#include <algorithm>
 #include <cmath>
-#include <span>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
+#include "server/engine/linalg/orthonormal_columns.h"
+#include "server/engine/random/normal_matrix.h"
 
 namespace polyak::engine {
 namespace {
 
-// Standard normal, entry (i, j) at position i cols + j: the first rows are the same whatever the
-// number of rows.
-Matrix NormalMatrix(const RandomStream& stream, int64_t rows, int64_t cols) {
-  Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> matrix(rows, cols);
-  stream.FillNormal(0, std::span<double>(matrix.data(), static_cast<size_t>(matrix.size())));
-  return matrix;
-}
-
-// The thin orthogonal factor of a normal matrix, with the sign that makes its distribution uniform.
-Matrix OrthonormalColumns(const Matrix& normal) {
-  const Eigen::HouseholderQR<Matrix> qr(normal);
-  Matrix factor = qr.householderQ() * Matrix::Identity(normal.rows(), normal.cols());
-  for (Eigen::Index j = 0; j < factor.cols(); ++j) {
-    if (qr.matrixQR()(j, j) < 0) {
-      factor.col(j) = -factor.col(j);
-    }
-  }
-  return factor;
-}
-
 // U diag(s) V' with s log-uniform from sqrt(n) down to sqrt(n) / condition_number.
 Matrix FeaturesWithCondition(Seed seed, int64_t rows, int64_t cols, double condition_number) {
   const int64_t rank = std::min(rows, cols);
-  const Matrix left =
-      OrthonormalColumns(NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), rows, rank));
-  const Matrix right =
-      OrthonormalColumns(NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures, 1), cols, rank));
+  const Matrix left = OrthonormalColumns(
+      NormalMatrixByRows(RandomStream(seed, DrawPurpose::kFeatures), rows, rank));
+  const Matrix right = OrthonormalColumns(
+      NormalMatrixByRows(RandomStream(seed, DrawPurpose::kFeatures, 1), cols, rank));
   Vector singular_values(rank);
   for (int64_t i = 0; i < rank; ++i) {
     const double share = rank == 1 ? 0 : static_cast<double>(i) / static_cast<double>(rank - 1);
@@ -52,10 +32,10 @@ Dataset DrawLinearTeacher(const SyntheticDataSpec& spec, Seed seed) {
   data.features =
       spec.condition_number.has_value()
           ? FeaturesWithCondition(seed, spec.examples, spec.input_dimension, *spec.condition_number)
-          : NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), spec.examples,
-                         spec.input_dimension);
-  const Matrix teacher = NormalMatrix(RandomStream(seed, DrawPurpose::kTargets),
-                                      spec.output_dimension, spec.input_dimension) /
+          : NormalMatrixByRows(RandomStream(seed, DrawPurpose::kFeatures), spec.examples,
+                               spec.input_dimension);
+  const Matrix teacher = NormalMatrixByRows(RandomStream(seed, DrawPurpose::kTargets),
+                                            spec.output_dimension, spec.input_dimension) /
                          std::sqrt(static_cast<double>(spec.input_dimension));
   data.targets = data.features * teacher.transpose();
   return data;
@@ -63,15 +43,15 @@ Dataset DrawLinearTeacher(const SyntheticDataSpec& spec, Seed seed) {
 
 Dataset DrawUnitSphere(const SyntheticDataSpec& spec, Seed seed) {
   Dataset data;
-  data.features =
-      NormalMatrix(RandomStream(seed, DrawPurpose::kFeatures), spec.examples, spec.input_dimension);
+  data.features = NormalMatrixByRows(RandomStream(seed, DrawPurpose::kFeatures), spec.examples,
+                                     spec.input_dimension);
   const Matrix shared =
-      NormalMatrix(RandomStream(seed, DrawPurpose::kSharedFeature), 1, spec.input_dimension);
+      NormalMatrixByRows(RandomStream(seed, DrawPurpose::kSharedFeature), 1, spec.input_dimension);
   data.features *= std::sqrt(1 - spec.correlation);
   data.features.rowwise() += std::sqrt(spec.correlation) * shared.row(0);
   data.features.rowwise().normalize();
-  data.targets =
-      NormalMatrix(RandomStream(seed, DrawPurpose::kTargets), spec.examples, spec.output_dimension);
+  data.targets = NormalMatrixByRows(RandomStream(seed, DrawPurpose::kTargets), spec.examples,
+                                    spec.output_dimension);
   return data;
 }
 

@@ -3,19 +3,13 @@
 #include <utility>
 
 #include "server/base/check.h"
+#include "server/base/overloaded.h"
 #include "server/engine/optimizers/gradient_descent.h"
 #include "server/engine/optimizers/nesterov_momentum.h"
 #include "server/engine/optimizers/polyak_momentum.h"
 
 namespace polyak::engine {
 namespace {
-
-template <typename... Visitors>
-struct Overloaded : Visitors... {
-  using Visitors::operator()...;
-};
-template <typename... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
 
 double Set(const std::optional<double>& parameter) {
   POLYAK_CHECK(parameter.has_value());
@@ -26,32 +20,33 @@ double Set(const std::optional<double>& parameter) {
 
 std::unique_ptr<Optimizer> MakeOptimizer(const OptimizerSpec& spec, Vector initial_point) {
   return std::visit(
-      Overloaded{[&](const GradientDescentSpec& method) {
-                   return MakeGradientDescent(Set(method.step_size), std::move(initial_point));
-                 },
-                 [&](const PolyakMomentumSpec& method) {
-                   return MakePolyakMomentum(Set(method.step_size), Set(method.momentum),
-                                             std::move(initial_point));
-                 },
-                 [&](const NesterovMomentumSpec& method) {
-                   return MakeNesterovMomentum(Set(method.step_size), Set(method.momentum),
-                                               std::move(initial_point));
-                 }},
+      base::Overloaded{[&](const GradientDescentSpec& method) {
+                         return MakeGradientDescent(Set(method.step_size),
+                                                    std::move(initial_point));
+                       },
+                       [&](const PolyakMomentumSpec& method) {
+                         return MakePolyakMomentum(Set(method.step_size), Set(method.momentum),
+                                                   std::move(initial_point));
+                       },
+                       [&](const NesterovMomentumSpec& method) {
+                         return MakeNesterovMomentum(Set(method.step_size), Set(method.momentum),
+                                                     std::move(initial_point));
+                       }},
       spec);
 }
 
 LinearMethod LinearForm(const OptimizerSpec& spec) {
   return std::visit(
-      Overloaded{[](const GradientDescentSpec& method) {
-                   return LinearMethod{Set(method.step_size), 0, 0, 1};
-                 },
-                 [](const PolyakMomentumSpec& method) {
-                   return LinearMethod{Set(method.step_size), Set(method.momentum), 0, 1};
-                 },
-                 [](const NesterovMomentumSpec& method) {
-                   return LinearMethod{Set(method.step_size), Set(method.momentum), 1,
-                                       Set(method.momentum)};
-                 }},
+      base::Overloaded{[](const GradientDescentSpec& method) {
+                         return LinearMethod{Set(method.step_size), 0, 0, 1};
+                       },
+                       [](const PolyakMomentumSpec& method) {
+                         return LinearMethod{Set(method.step_size), Set(method.momentum), 0, 1};
+                       },
+                       [](const NesterovMomentumSpec& method) {
+                         return LinearMethod{Set(method.step_size), Set(method.momentum), 1,
+                                             Set(method.momentum)};
+                       }},
       spec);
 }
 

@@ -3,15 +3,15 @@
 // does not depend on m: a plan that works in those spans alone starts from the same network.
 
 #include <Eigen/Eigenvalues>
-#include <Eigen/QR>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <span>
 
+#include "server/engine/linalg/orthonormal_columns.h"
 #include "server/engine/problems/deep_linear_network.h"
 #include "server/engine/random/normal.h"
+#include "server/engine/random/normal_matrix.h"
 
 namespace polyak::engine {
 namespace {
@@ -21,25 +21,6 @@ constexpr uint32_t kForwardPart = 0;  // Z
 constexpr uint32_t kWishartNormals =
     1;  // below the diagonal of Bartlett's factor, or all of a singular one
 constexpr uint32_t kChiSquares = 2;  // this + i: the diagonal
-
-// Column-major: entry (i, j) at position i + j rows.
-Matrix NormalMatrix(const RandomStream& stream, Eigen::Index rows, Eigen::Index cols) {
-  Matrix matrix(rows, cols);
-  stream.FillNormal(0, std::span<double>(matrix.data(), static_cast<size_t>(matrix.size())));
-  return matrix;
-}
-
-// Uniform (Haar) orthonormal columns from a normal matrix with at least as many rows as columns.
-Matrix OrthonormalColumns(const Matrix& normal) {
-  const Eigen::HouseholderQR<Matrix> qr(normal);
-  Matrix factor = qr.householderQ() * Matrix::Identity(normal.rows(), normal.cols());
-  for (Eigen::Index j = 0; j < factor.cols(); ++j) {
-    if (qr.matrixQR()(j, j) < 0) {
-      factor.col(j) = -factor.col(j);
-    }
-  }
-  return factor;
-}
 
 // Chi-square with `degrees` > 0, as 2 Gamma(degrees / 2). Up to 64 degrees: a sum of squares.
 // Above: Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS 26 (2000),
@@ -73,7 +54,7 @@ double ChiSquare(const RandomStream& stream, int64_t degrees) {
 Matrix Wishart(Seed seed, int64_t degrees, Eigen::Index size) {
   const RandomStream normals(seed, DrawPurpose::kDeepLinearPosition, kWishartNormals);
   if (degrees < size) {
-    const Matrix part = NormalMatrix(normals, degrees, size);
+    const Matrix part = NormalMatrixByColumns(normals, degrees, size);
     return part.transpose() * part;
   }
   Matrix factor = Matrix::Zero(size, size);
@@ -93,7 +74,7 @@ Matrix Wishart(Seed seed, int64_t degrees, Eigen::Index size) {
 Matrix RelativePosition(const DeepLinearNetworkInstance& instance) {
   const Eigen::Index rank = instance.singular_values.size();
   const Eigen::Index outputs = instance.output_dimension();
-  const Matrix z = NormalMatrix(
+  const Matrix z = NormalMatrixByColumns(
       RandomStream(instance.seed, DrawPurpose::kDeepLinearPosition, kForwardPart), rank, outputs);
   const Matrix total = z.transpose() * z + Wishart(instance.seed, instance.width - rank, outputs);
   const Eigen::SelfAdjointEigenSolver<Matrix> solver(total);
@@ -122,7 +103,7 @@ Matrix LastLayer(const DeepLinearNetworkInstance& instance, const Matrix& forwar
   if (rest > 0) {
     const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
                               static_cast<uint32_t>(instance.depth));
-    Matrix normal = NormalMatrix(stream, instance.width, rest);
+    Matrix normal = NormalMatrixByColumns(stream, instance.width, rest);
     // Twice is enough: the projection of the first leaves rounding, which the second removes.
     for (int pass = 0; pass < 2; ++pass) {
       normal -= forward_basis * (forward_basis.transpose() * normal).eval();
@@ -139,8 +120,8 @@ std::vector<Matrix> OrthogonalStart(const DeepLinearNetworkInstance& instance) {
   for (int l = 1; l < instance.depth; ++l) {
     const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
                               static_cast<uint32_t>(l));
-    const Matrix basis = OrthonormalColumns(
-        NormalMatrix(stream, instance.width, l == 1 ? instance.input_dimension() : instance.width));
+    const Matrix basis = OrthonormalColumns(NormalMatrixByColumns(
+        stream, instance.width, l == 1 ? instance.input_dimension() : instance.width));
     forward_basis = (basis * forward_basis).eval();
     weights.push_back(root_width * basis);
   }
@@ -153,9 +134,9 @@ std::vector<Matrix> GaussianStart(const DeepLinearNetworkInstance& instance) {
   for (int l = 1; l <= instance.depth; ++l) {
     const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
                               static_cast<uint32_t>(l));
-    weights.push_back(
-        NormalMatrix(stream, l == instance.depth ? instance.output_dimension() : instance.width,
-                     l == 1 ? instance.input_dimension() : instance.width));
+    weights.push_back(NormalMatrixByColumns(
+        stream, l == instance.depth ? instance.output_dimension() : instance.width,
+        l == 1 ? instance.input_dimension() : instance.width));
   }
   return weights;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "server/base/overloaded.h"
 #include "server/base/status_macros.h"
 
 namespace polyak::engine {
@@ -110,39 +111,33 @@ absl::StatusOr<ProblemInstance> Wrap(absl::StatusOr<std::shared_ptr<const Instan
   return ProblemInstance(*std::move(instance));
 }
 
-template <typename... Visitors>
-struct Overloaded : Visitors... {
-  using Visitors::operator()...;
-};
-template <typename... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
-
 }  // namespace
 
 absl::StatusOr<ProblemInstance> Instantiate(const ProblemSpec& spec, Seed seed) {
-  return std::visit(Overloaded{[&](const QuadraticSpec& quadratic) {
-                                 return Wrap(MakeQuadraticInstance(quadratic, seed));
-                               },
-                               [&](const ReluNetworkSpec& network) {
-                                 return Wrap(MakeReluNetworkInstance(network, seed));
-                               },
-                               [&](const DeepLinearNetworkSpec& network) {
-                                 return Wrap(MakeDeepLinearNetworkInstance(network, seed));
-                               }},
+  return std::visit(base::Overloaded{[&](const QuadraticSpec& quadratic) {
+                                       return Wrap(MakeQuadraticInstance(quadratic, seed));
+                                     },
+                                     [&](const ReluNetworkSpec& network) {
+                                       return Wrap(MakeReluNetworkInstance(network, seed));
+                                     },
+                                     [&](const DeepLinearNetworkSpec& network) {
+                                       return Wrap(MakeDeepLinearNetworkInstance(network, seed));
+                                     }},
                     spec);
 }
 
 std::unique_ptr<Problem> MakeProblem(const ProblemInstance& instance) {
-  return std::visit(Overloaded{[](const std::shared_ptr<const QuadraticInstance>& quadratic) {
-                                 return MakeQuadraticProblem(quadratic);
-                               },
-                               [](const std::shared_ptr<const ReluNetworkInstance>& network) {
-                                 return MakeReluNetworkProblem(network);
-                               },
-                               [](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
-                                 return MakeDeepLinearNetworkProblem(network);
-                               }},
-                    instance);
+  return std::visit(
+      base::Overloaded{[](const std::shared_ptr<const QuadraticInstance>& quadratic) {
+                         return MakeQuadraticProblem(quadratic);
+                       },
+                       [](const std::shared_ptr<const ReluNetworkInstance>& network) {
+                         return MakeReluNetworkProblem(network);
+                       },
+                       [](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
+                         return MakeDeepLinearNetworkProblem(network);
+                       }},
+      instance);
 }
 
 ProblemCost EstimateCost(const ProblemSpec& spec) {

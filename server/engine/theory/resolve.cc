@@ -3,6 +3,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/overloaded.h"
 #include "server/base/status_macros.h"
 #include "server/engine/theory/problem_theory.h"
 #include "server/engine/theory/spectral_radius.h"
@@ -11,39 +12,32 @@
 namespace polyak::engine {
 namespace {
 
-template <typename... Visitors>
-struct Overloaded : Visitors... {
-  using Visitors::operator()...;
-};
-template <typename... Visitors>
-Overloaded(Visitors...) -> Overloaded<Visitors...>;
-
 absl::StatusOr<ProblemSpectra> Analyze(const ProblemInstance& problem, Tuning tuning) {
   return std::visit(
-      Overloaded{[&](const std::shared_ptr<const QuadraticInstance>& quadratic) {
-                   return AnalyzeQuadratic(*quadratic, tuning);
-                 },
-                 [&](const std::shared_ptr<const ReluNetworkInstance>& network) {
-                   return AnalyzeReluNetwork(*network, tuning);
-                 },
-                 [&](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
-                   return AnalyzeDeepLinearNetwork(*network, tuning);
-                 }},
+      base::Overloaded{[&](const std::shared_ptr<const QuadraticInstance>& quadratic) {
+                         return AnalyzeQuadratic(*quadratic, tuning);
+                       },
+                       [&](const std::shared_ptr<const ReluNetworkInstance>& network) {
+                         return AnalyzeReluNetwork(*network, tuning);
+                       },
+                       [&](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
+                         return AnalyzeDeepLinearNetwork(*network, tuning);
+                       }},
       problem);
 }
 
 BoundChoice ChooseBound(const ProblemInstance& problem, const ProblemSpectra& spectra,
                         const ChosenParameters& parameters) {
   return std::visit(
-      Overloaded{[&](const std::shared_ptr<const QuadraticInstance>& quadratic) {
-                   return ChooseQuadraticBound(*quadratic, spectra, parameters);
-                 },
-                 [&](const std::shared_ptr<const ReluNetworkInstance>& network) {
-                   return ChooseReluNetworkBound(*network, spectra, parameters);
-                 },
-                 [&](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
-                   return ChooseDeepLinearNetworkBound(*network, spectra, parameters);
-                 }},
+      base::Overloaded{[&](const std::shared_ptr<const QuadraticInstance>& quadratic) {
+                         return ChooseQuadraticBound(*quadratic, spectra, parameters);
+                       },
+                       [&](const std::shared_ptr<const ReluNetworkInstance>& network) {
+                         return ChooseReluNetworkBound(*network, spectra, parameters);
+                       },
+                       [&](const std::shared_ptr<const DeepLinearNetworkInstance>& network) {
+                         return ChooseDeepLinearNetworkBound(*network, spectra, parameters);
+                       }},
       problem);
 }
 
