@@ -1,0 +1,83 @@
+#include "gmock/gmock.h"
+#include "tests/unit/server/jobs/jobs_fixture.h"
+
+namespace polyak::jobs {
+namespace {
+
+TEST_F(JobsTest, ASecondJobOfTheSameIdIsRefused) {
+  ASSERT_TRUE(Create(Request(kShort, "a")).ok());
+  EXPECT_EQ(Create(Request(kShort, "a")).status().code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST_F(JobsTest, RequestsOfOneIdAtTheSameMomentMakeOneJob) {
+  std::vector<std::future<Answer>> answers;
+  for (int k = 0; k < 20; ++k) {
+    answers.push_back(Submit(Request(kShort, "", "same")));
+  }
+  const Answer first = answers[0].get();
+  ASSERT_TRUE(first.ok()) << first.status();
+  for (size_t k = 1; k < answers.size(); ++k) {
+    const Answer other = answers[k].get();
+    ASSERT_TRUE(other.ok()) << other.status();
+    EXPECT_EQ((*other)->uid(), (*first)->uid());
+  }
+  EXPECT_EQ(jobs_->List({})->training_jobs_size(), 1);
+}
+
+TEST_F(JobsTest, ARequestIdForAnotherRequestIsRefusedBeforeAndAfterTheFirstIsAnswered) {
+  auto first = Submit(Request(kShort, "a", "same"));
+  const Answer at_once = Create(Request(kShort, "b", "same"));
+  EXPECT_EQ(at_once.status().code(), absl::StatusCode::kAlreadyExists);
+  ASSERT_TRUE(first.get().ok());
+  EXPECT_EQ(Create(Request(kShort, "b", "same")).status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_TRUE(Create(Request(kShort, "a", "same")).ok());
+}
+
+TEST_F(JobsTest, AJobOverTheMemoryBudgetNamesTheSizes) {
+  auto request = Request(kShort);
+  request.mutable_spec()->mutable_stopping()->set_max_iterations(1'000'000'000);
+  const Answer answer = Create(request);
+  EXPECT_EQ(answer.status().code(), absl::StatusCode::kInvalidArgument) << answer.status();
+}
+
+TEST_F(JobsTest, MemoryOfActiveJobsIsReservedAndGivenBack) {
+  // 4e9 bytes in all, 2.4e9 for a trace of 1e8 records: one fits, two don't.
+  auto request = Request(kEndless, "first");
+  request.mutable_spec()->mutable_stopping()->set_max_iterations(100'000'000);
+  ASSERT_TRUE(Create(request).ok());
+  request.set_training_job_id("second");
+  const Answer refused = Create(request);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted) << refused.status();
+  ASSERT_TRUE(jobs_->Cancel("trainingJobs/first").ok());
+  WaitForEnd("trainingJobs/first");
+  EXPECT_TRUE(Create(request).ok());
+  EXPECT_TRUE(jobs_->Cancel("trainingJobs/second").ok());
+}
+
+TEST_F(JobsTest, PreviewAnswersWithoutAJob) {
+  std::promise<absl::StatusOr<v1::PreviewTrainingJobResponse>> promise;
+  jobs_->Preview(Spec(kShort), [&promise](const auto& answer) { promise.set_value(answer); });
+  const auto preview = promise.get_future().get();
+  ASSERT_TRUE(preview.ok()) << preview.status();
+  EXPECT_NEAR(preview->resolution().prediction().condition_number(), 10, 1e-12);
+  EXPECT_EQ(jobs_->List({})->training_jobs_size(), 0);
+}
+
+class SmallQueueTest : public JobsTest {
+ protected:
+  SmallQueueTest() : JobsTest(1) {}
+};
+
+TEST_F(SmallQueueTest, AFullQueueRefusesAndAPlaceIsFreeAgainAfterACancel) {
+  ASSERT_TRUE(Create(Request(kEndless, "running")).ok());
+  WaitForRows("trainingJobs/running");
+  ASSERT_TRUE(Create(Request(kEndless, "queued")).ok());
+  EXPECT_EQ(Create(Request(kShort)).status().code(), absl::StatusCode::kResourceExhausted);
+  ASSERT_TRUE(jobs_->Cancel("trainingJobs/queued").ok());
+  EXPECT_TRUE(Create(Request(kShort, "last")).ok());
+  EXPECT_TRUE(jobs_->Cancel("trainingJobs/running").ok());
+  WaitForEnd("trainingJobs/last");
+}
+
+}  // namespace
+}  // namespace polyak::jobs
