@@ -13,7 +13,8 @@ target_compile_options(polyak_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wthr
 
 find_program(POLYAK_CCACHE ccache)
 if(POLYAK_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${POLYAK_CCACHE})
+  # Paths relative to the tree: a second clone finds what the first one compiled.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} ${POLYAK_CCACHE})
 endif()
 
 find_program(POLYAK_MOLD mold)
