@@ -49,6 +49,8 @@ class Jobs {
   absl::StatusOr<storage::JobSnapshot> Cancel(const std::string& name);
   absl::Status Delete(const std::string& name);
 
+  // The snapshot with jobs_ahead, if its job waits; else the snapshot itself.  Cost: O(queue).
+  storage::JobSnapshot WithQueuePlace(const storage::JobSnapshot& snapshot) const;
   // The live job behind a name, for readers of its trace.
   absl::StatusOr<std::shared_ptr<Job>> Find(const std::string& name) const;
   // Runs a task on the threads for computations (the predicted curve's set-up).
@@ -85,7 +87,6 @@ class Jobs {
   void RunJob(const std::shared_ptr<Job>& job);
   void Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form);
   void Change(const std::shared_ptr<Job>& job, v1::TrainingJob form);
-  storage::JobSnapshot WithQueuePlace(const storage::JobSnapshot& snapshot) const;
 
   const JobsOptions options_;
   storage::JobStore& store_;

@@ -31,8 +31,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
         reader_(request.job, request.options, request.after_iteration) {
     {
       const base::MutexLock lock(&mutex_);
-      const storage::JobSnapshot snapshot = job_->snapshot();
-      *event_.mutable_snapshot()->mutable_training_job() = *snapshot;
+      *event_.mutable_snapshot()->mutable_training_job() = *jobs_.WithQueuePlace(job_->snapshot());
       stored_rows_ = job_->reader().row_count();
       Write();
     }
@@ -101,7 +100,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     } else if (clock_.MonotonicSeconds() >= last_write_ + kHeartbeatSeconds) {
       event_.mutable_heartbeat()->set_iteration(reader_.cursor());
       event_.mutable_heartbeat()->set_state(snapshot->state());
-      event_.mutable_heartbeat()->set_jobs_ahead(snapshot->jobs_ahead());
+      event_.mutable_heartbeat()->set_jobs_ahead(jobs_.WithQueuePlace(snapshot)->jobs_ahead());
       Write();
     }
   }

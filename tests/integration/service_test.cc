@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,19 @@ class Recorder : public client::WatchHandler {
   v1::IterationBatch batch;
   std::string order;
 };
+
+// Returns when the job has its first record.
+void WaitUntilRunning(client::Client& client, const std::string& name) {
+  class StopAtFirstRecord : public client::WatchHandler {
+   public:
+    void OnIterations(const v1::IterationBatch& /*batch*/) override { stop.request_stop(); }
+    std::stop_source stop;
+  } handler;
+  v1::WatchTrainingJobRequest request;
+  request.set_name(name);
+  EXPECT_EQ(client.Watch(request, handler, handler.stop.get_token()).status().code(),
+            absl::StatusCode::kCancelled);
+}
 
 v1::TrainingJob Finish(client::Client& client, const std::string& name, Recorder& recorder) {
   v1::WatchTrainingJobRequest request;
@@ -291,6 +305,38 @@ TEST(Service, AFullQueueRefusesAndSaysWhenToComeBack) {
   }
   EXPECT_EQ(refusal.code(), absl::StatusCode::kResourceExhausted) << refusal;
   EXPECT_TRUE(client::RetryDelay(refusal).has_value());
+}
+
+TEST(Service, AWatchOfAQueuedJobSaysHowManyAreAhead) {
+  Server server({"--workers=1"});
+  client::Client client = Connect(server);
+  ASSERT_TRUE(client.Submit(Request(kLong, "running")).ok());
+  for (const char* id : {"next", "last"}) {
+    ASSERT_TRUE(client.Submit(Request(kLong, id)).ok());
+  }
+
+  class StopAtSnapshot : public Recorder {
+   public:
+    void OnSnapshot(const v1::TrainingJob& job) override {
+      state = job.state();
+      jobs_ahead = job.jobs_ahead();
+      stop.request_stop();
+    }
+    std::stop_source stop;
+    v1::TrainingJob::State state = v1::TrainingJob::STATE_UNSPECIFIED;
+    int64_t jobs_ahead = -1;
+  } recorder;
+  // Once the first one runs, one job waits before the last.
+  WaitUntilRunning(client, "trainingJobs/running");
+  v1::WatchTrainingJobRequest request;
+  request.set_name("trainingJobs/last");
+  EXPECT_EQ(client.Watch(request, recorder, recorder.stop.get_token()).status().code(),
+            absl::StatusCode::kCancelled);
+  EXPECT_EQ(recorder.state, v1::TrainingJob::STATE_QUEUED);
+  EXPECT_EQ(recorder.jobs_ahead, 1);
+  for (const char* name : {"trainingJobs/last", "trainingJobs/next", "trainingJobs/running"}) {
+    EXPECT_TRUE(client.Cancel(name).ok());
+  }
 }
 
 TEST(Service, DivergenceIsAResult) {
