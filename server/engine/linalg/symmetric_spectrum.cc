@@ -6,6 +6,7 @@
 #include <Eigen/Eigenvalues>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "absl/status/status.h"
@@ -14,36 +15,45 @@
 namespace polyak::engine {
 namespace {
 
-// x -> H x for Spectra.
+// Spectra compares residuals with its tolerance times max(eigenvalue, 3.7e-11), so both operators
+// below are in units of the matrix: their eigenvalues sought are about 1 or more, whatever H is in.
+
+// x -> H x / unit for Spectra.
 class Multiply {
  public:
   using Scalar = double;
-  explicit Multiply(const Matrix& matrix) : matrix_(matrix) {}
+  Multiply(const Matrix& matrix, double unit) : matrix_(matrix), unit_(unit) {}
   Eigen::Index rows() const { return matrix_.rows(); }
   Eigen::Index cols() const { return matrix_.cols(); }
   void perform_op(const double* in, double* out) const {
-    Eigen::Map<Vector>(out, rows()).noalias() =
+    Eigen::Map<Vector> result(out, rows());
+    result.noalias() =
         matrix_.selfadjointView<Eigen::Lower>() * Eigen::Map<const Vector>(in, rows());
+    result /= unit_;
   }
 
  private:
   const Matrix& matrix_;
+  const double unit_;
 };
 
-// x -> H^-1 x by a Cholesky factor made before.
+// x -> unit H^-1 x by a Cholesky factor made before.
 class Solve {
  public:
   using Scalar = double;
-  explicit Solve(const Eigen::LLT<Matrix>& factor) : factor_(factor) {}
+  Solve(const Eigen::LLT<Matrix>& factor, double unit) : factor_(factor), unit_(unit) {}
   Eigen::Index rows() const { return factor_.rows(); }
   Eigen::Index cols() const { return factor_.cols(); }
   void set_shift(double /*sigma*/) {}  // 0, the shift of the factor
   void perform_op(const double* in, double* out) const {
-    Eigen::Map<Vector>(out, rows()) = factor_.solve(Eigen::Map<const Vector>(in, rows()));
+    Eigen::Map<Vector> result(out, rows());
+    result = factor_.solve(Eigen::Map<const Vector>(in, rows()));
+    result *= unit_;
   }
 
  private:
   const Eigen::LLT<Matrix>& factor_;
+  const double unit_;
 };
 
 constexpr int kLanczosVectors = 40;
@@ -56,20 +66,23 @@ std::optional<Vector> ComputeEnds(const Matrix& matrix) {
   if (factor.info() != Eigen::Success) {
     return std::nullopt;
   }
-  Multiply multiply(matrix);
+  // The largest diagonal entry, positive since there is a factor, is between a d-th of the largest
+  // eigenvalue and all of it. A power of two rounds nothing.
+  const double unit = std::ldexp(1.0, std::ilogb(matrix.diagonal().maxCoeff()));
+  Multiply multiply(matrix, unit);
   Spectra::SymEigsSolver<Multiply> largest(multiply, 1, kLanczosVectors);
   largest.init();
   if (largest.compute(Spectra::SortRule::LargestAlge, kIterationsMax, kTolerance) != 1) {
     return std::nullopt;
   }
-  Solve solve(factor);
+  Solve solve(factor, unit);
   Spectra::SymEigsShiftSolver<Solve> smallest(solve, 1, kLanczosVectors, 0.0);
   smallest.init();
   if (smallest.compute(Spectra::SortRule::LargestMagn, kIterationsMax, kTolerance) != 1) {
     return std::nullopt;
   }
   Vector ends(2);
-  ends << smallest.eigenvalues()(0), largest.eigenvalues()(0);
+  ends << smallest.eigenvalues()(0) * unit, largest.eigenvalues()(0) * unit;
   // A Cholesky factor can exist although rounding has eaten the smallest eigenvalue; then the full
   // decomposition decides.
   if (IsSingular(ends(0), ends(1))) {
