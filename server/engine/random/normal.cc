@@ -65,7 +65,7 @@ double PortableLog(double x) {
     series = series * s2 + 1.0 / k;
   }
   const double log_mantissa = 2 * s + 2 * s * s2 * series;
-  // ln 2 in two parts; the first has 32 zero bits at its end, so that exponent times it is exact.
+  // ln 2 in two parts; the first has 21 zero bits at its end, so that exponent times it is exact.
   constexpr double kLog2High = 6.93147180369123816490e-01;
   constexpr double kLog2Low = 1.90821492927058770002e-10;
   const auto e = static_cast<double>(exponent);

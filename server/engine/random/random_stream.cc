@@ -6,7 +6,7 @@
 namespace polyak::engine {
 namespace {
 
-// Middle of one of 2^53 equal parts of (0, 1): never 0 or 1.
+// Middle of one of 2^52 equal parts of (0, 1): never 0 or 1, and exact.
 double ToUniform(uint64_t bits) { return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52; }
 
 }  // namespace
