@@ -55,14 +55,32 @@ Dataset DrawUnitSphere(const SyntheticDataSpec& spec, Seed seed) {
   return data;
 }
 
+// Brings values whose sums or squares would leave the numbers near 1, by a power of two. For what
+// is about to lose its unit anyway.
+template <typename Values>
+void BringIntoRange(Values values) {
+  const double largest = values.cwiseAbs().maxCoeff();
+  if (largest > 0 && (largest < 1e-140 || largest > 1e140)) {
+    const int exponent = std::ilogb(largest);
+    values = values.unaryExpr([exponent](double value) { return std::ldexp(value, -exponent); });
+  }
+}
+
 void Standardize(Matrix& features) {
   const auto rows = static_cast<double>(features.rows());
   for (Eigen::Index j = 0; j < features.cols(); ++j) {
+    // The mean of many equal numbers is not always that number, so a constant column is one whose
+    // values are equal, not one without deviation.
+    if (features.col(j).minCoeff() == features.col(j).maxCoeff()) {
+      features.col(j).setZero();
+      continue;
+    }
+    BringIntoRange(features.col(j));
     const double mean = features.col(j).sum() / rows;
     features.col(j).array() -= mean;
     const double deviation = std::sqrt(features.col(j).squaredNorm() / rows);
-    // A constant column leaves nothing but the rounding of its mean.
-    if (deviation > 1e-14 * std::abs(mean) && deviation > 0) {
+    // A column that varies by its rounding alone leaves nothing but the rounding of its mean.
+    if (deviation > 1e-14 * std::abs(mean)) {
       features.col(j) /= deviation;
     } else {
       features.col(j).setZero();
@@ -72,6 +90,7 @@ void Standardize(Matrix& features) {
 
 absl::Status NormalizeRows(Matrix& features) {
   for (Eigen::Index i = 0; i < features.rows(); ++i) {
+    BringIntoRange(features.row(i));
     const double norm = features.row(i).stableNorm();
     if (norm == 0) {
       return absl::InvalidArgumentError(absl::StrCat(
