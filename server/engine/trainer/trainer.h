@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 
@@ -85,8 +86,8 @@ class Trainer {
   Observation initial_;
   Observation last_;
   double previous_residual_norm_ = 0;  // |xi_{t-1}|, with xi_{-1} = xi_0
-  double loss_target_ = -1;            // relative_loss x loss_0; below 0: none
-  double divergence_level_ = 0;        // 1e12 p_0
+  double loss_target_ = -std::numeric_limits<double>::infinity();  // relative_loss x loss_0
+  double divergence_level_ = 0;                                    // 1e12 p_0
   Progress progress_;
 };
 
