@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "gtest/gtest.h"
 #include "server/engine/random/philox.h"
 
@@ -63,6 +67,16 @@ TEST(RandomStream, GivesTheSameBitsForAllTime) {
     EXPECT_EQ(stream.Uniform(golden.position), golden.uniform);
     EXPECT_EQ(stream.Normal(golden.position), golden.normal);
     EXPECT_EQ(stream.Sign(golden.position), golden.sign);
+  }
+}
+
+TEST(RandomStream, DocumentationShowsTheSameTable) {
+  std::ifstream file("docs/random-numbers.md");  // tests run in the tree's root
+  const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  for (const Golden& golden : kGolden) {
+    const std::string cells =
+        absl::StrFormat("| %016X | %a | %a |\n", golden.bits, golden.uniform, golden.normal);
+    EXPECT_NE(page.find(cells), std::string::npos) << cells;
   }
 }
 
