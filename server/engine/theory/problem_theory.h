@@ -13,6 +13,8 @@ struct ProblemSpectra {
   double smallest_eigenvalue = 0;  // of H, without margins
   double largest_eigenvalue = 0;
   TuningSpectrum tuning;  // with the theorem's margins where it has them
+  // Whether `tuning` is what TUNING_THEOREM chooses from: not for ReLU networks under ASYMPTOTIC.
+  bool theorem_spectrum = true;
   double loss_floor = 0;
   bool singular = false;
 };

@@ -58,8 +58,12 @@ Matrix InfiniteWidthGram(const Matrix& features) {
   Matrix gram(inner.rows(), inner.cols());
   for (Eigen::Index j = 0; j < inner.cols(); ++j) {
     for (Eigen::Index i = 0; i < inner.rows(); ++i) {
-      const double cosine =
-          i == j ? 1.0 : std::clamp(inner(i, j) / std::sqrt(inner(i, i) * inner(j, j)), -1.0, 1.0);
+      const double norms = std::sqrt(inner(i, i) * inner(j, j));
+      if (!(norms > 0)) {
+        gram(i, j) = 0;  // an example that is 0 has no angle
+        continue;
+      }
+      const double cosine = i == j ? 1.0 : std::clamp(inner(i, j) / norms, -1.0, 1.0);
       gram(i, j) = inner(i, j) * (std::numbers::pi - std::acos(cosine)) / (2 * std::numbers::pi);
     }
   }
@@ -80,6 +84,7 @@ absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& pro
                       spectra.largest_eigenvalue + 0.25 * spectra.smallest_eigenvalue};  // (T4)
   } else {
     spectra.tuning = {spectra.smallest_eigenvalue, spectra.largest_eigenvalue};
+    spectra.theorem_spectrum = false;  // of the finite network, without margins
   }
   return spectra;
 }

@@ -68,9 +68,8 @@ bool NearlyEqual(double a, double b) { return std::abs(a - b) <= 1e-12 * std::ab
 
 // Whether the method is what TUNING_THEOREM would have chosen, whoever chose it.
 bool AreTheoremParameters(const OptimizerSpec& optimizer, const LinearMethod& method,
-                          const ProblemSpectra& spectra, Tuning tuning) {
-  // Under ASYMPTOTIC the spectrum at hand is another one than the theorem's for ReLU networks.
-  if (spectra.singular || (tuning == Tuning::kAsymptotic && NeedsTuning(optimizer))) {
+                          const ProblemSpectra& spectra) {
+  if (spectra.singular || !spectra.theorem_spectrum) {
     return false;
   }
   const TunedParameters theorem = TuneParameters(optimizer, spectra.tuning, Tuning::kTheorem);
@@ -116,8 +115,7 @@ absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem,
     parameters.optimizer = FillParameters(optimizer, tuned);
   }
   parameters.method = LinearForm(parameters.optimizer);
-  parameters.theorem_parameters =
-      AreTheoremParameters(optimizer, parameters.method, spectra, tuning);
+  parameters.theorem_parameters = AreTheoremParameters(optimizer, parameters.method, spectra);
   BoundChoice choice = ChooseBound(problem, spectra, parameters);
   resolution.optimizer = parameters.optimizer;
   resolution.method = parameters.method;
