@@ -12,7 +12,9 @@ constexpr int64_t kPowerInterval = 1024;
 
 CertificateChecker::CertificateChecker(const BoundSpec& bound, std::vector<Assumption> assumptions,
                                        double floor)
-    : bound_(bound), assumptions_(std::move(assumptions)), floor_(floor) {}
+    : bound_(bound), assumptions_(std::move(assumptions)), floor_(floor) {
+  bound_.rate += bound_.rounding;
+}
 
 void CertificateChecker::Add(int64_t iteration, double residual_norm, double stacked_norm) {
   if (closed_ || !bound_.exists()) {
@@ -40,7 +42,7 @@ void CertificateChecker::Add(int64_t iteration, double residual_norm, double sta
   if (!(measured <= bound * bound_.slack_factor) && first_violation_ < 0) {
     first_violation_ = iteration;
   }
-  if (!(last_slack_ >= least_slack_)) {
+  if (checked_ == 1 || !(last_slack_ >= least_slack_)) {
     least_slack_ = last_slack_;
     least_slack_iteration_ = iteration;
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "server/engine/theory/problem_theory.h"
 #include "server/engine/theory/spectral_radius.h"
@@ -9,13 +10,19 @@ namespace {
 
 constexpr double kMarginLeast = 1e-12;  // of h: below it the two roots count as one
 
-// (T10), always; it can be an equality, so rounding gets 1e-9.
+// w - fl(step_size * fl(h w)) rounds three times: by at most (1 + 5 z) eps / 2 of |w|, z <= 2 in a
+// run that contracts.
+constexpr double kStepRounding = 6 * std::numeric_limits<double>::epsilon();
+
+// (T10), always; it can be an equality, so rounding gets 1e-9, and one step's share beside the
+// rate.
 BoundSpec GradientDescentBound(const ProblemSpectra& spectra, const LinearMethod& method) {
   BoundSpec bound;
   bound.constant = 1;
   bound.rate = SpectralRadius(spectra.smallest_eigenvalue, spectra.largest_eigenvalue, method);
   bound.on_stacked_norm = false;
   bound.slack_factor = 1 + 1e-9;
+  bound.rounding = kStepRounding;
   bound.theorem = "T10";
   return bound;
 }
@@ -55,12 +62,15 @@ BoundChoice ChooseQuadraticBound(const QuadraticInstance& /*problem*/,
   const double margin =
       std::min(ComplexRegimeMargin(momentum, step_size * spectra.smallest_eigenvalue),
                ComplexRegimeMargin(momentum, step_size * spectra.largest_eigenvalue));
+  // (T7) needs no margin: its own parameters keep about 3 / kappa, which from kappa =
+  // 3e12 on is under the least.
+  const bool in_regime = margin > kMarginLeast || parameters.theorem_parameters;
   choice.assumptions.push_back(
-      CheckedAssumption("momentum_in_complex_regime", kMarginLeast, margin, margin > kMarginLeast,
+      CheckedAssumption("momentum_in_complex_regime", kMarginLeast, margin, in_regime,
                         "1 > momentum > max (1 - sqrt(step_size lambda))^2 at both ends of the "
                         "spectrum, so that every "
                         "root is complex; ASYMPTOTIC parameters sit on the edge."));
-  if (spectra.singular || !(margin > kMarginLeast)) {
+  if (spectra.singular || !in_regime) {
     return choice;
   }
   if (parameters.theorem_parameters) {
