@@ -290,4 +290,22 @@ Findings CheckIncludes(const std::vector<Room>& rooms, const std::vector<File>& 
   return findings;
 }
 
+Findings CheckReference(const std::vector<File>& files) {
+  Findings findings;
+  for (const File& file : files) {
+    if (Directory(file.path) != "tests/reference") continue;
+    for (const Include& include : FindIncludes(file.text)) {
+      const bool own = Directory(include.target) == "tests/reference";
+      const bool standard = include.target.find('/') == std::string::npos;
+      if (!own && !standard) {
+        findings.push_back(
+            At(file.path, include.line,
+               "includes " + include.target +
+                   "; accepted: tests/reference and the C++ library, since it is the judge"));
+      }
+    }
+  }
+  return findings;
+}
+
 }  // namespace polyak::rules

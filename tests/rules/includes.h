@@ -34,4 +34,8 @@ Findings CheckRooms(const std::vector<Room>& rooms);
 // clocks, files, unseeded randomness, protobuf or gRPC, also not through a header of ours.
 Findings CheckIncludes(const std::vector<Room>& rooms, const std::vector<File>& files);
 
+// Every #include of tests/reference/: its own headers and the C++ library, nothing else. A second
+// implementation that includes the first, or a library the first is built on, is no second one.
+Findings CheckReference(const std::vector<File>& files);
+
 }  // namespace polyak::rules

@@ -1,5 +1,7 @@
 #include "tests/rules/includes.h"
 
+#include <algorithm>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -36,6 +38,18 @@ TEST(TheTree, IncludesOnlyWhatItsRoomsName) {
   }
   EXPECT_GE(includes, 300U);  // that they are found at all
   const Findings findings = CheckIncludes(RoomsOfTheTree(files), files);
+  EXPECT_TRUE(findings.empty()) << Join(findings);
+}
+
+TEST(TheTree, JudgesTheEngineByCodeThatIncludesNothingOfIt) {
+  const std::vector<File> files = ReadTree();
+  EXPECT_GE(std::count_if(files.begin(), files.end(),
+                          [](const File& file) {
+                            return Directory(file.path) == "tests/reference" &&
+                                   EndsWith(file.path, ".cc");
+                          }),
+            3);  // that there are files to check
+  const Findings findings = CheckReference(files);
   EXPECT_TRUE(findings.empty()) << Join(findings);
 }
 
@@ -158,6 +172,23 @@ TEST(CheckIncludes, KeepsTheWorldOutOfTheEngine) {
   for (const std::string header : {"grpcpp/grpcpp.h", "google/protobuf/message.h"}) {
     EXPECT_THAT(Plant("server/engine/rates/a.cc", "#include \"" + header + "\""),
                 testing::Contains(HasSubstr("the engine never includes <" + header + ">")));
+  }
+}
+
+TEST(CheckReference, AcceptsItsOwnHeadersAndTheLibraryOfTheLanguage) {
+  EXPECT_THAT(CheckReference(
+                  {{"tests/reference/a.cc", "#include \"tests/reference/a.h\"\n#include <cmath>\n"},
+                   {"tests/support/run.h", "#include \"server/base/check.h\"\n"}}),
+              IsEmpty());
+}
+
+TEST(CheckReference, CatchesWhatItJudgesAndWhatThatIsBuiltOn) {
+  for (const std::string target : {"server/engine/problems/quadratic.h", "client/plot/envelope.h",
+                                   "tests/support/run.h", "Eigen/Core", "absl/status/status.h"}) {
+    for (const std::string file : {"tests/reference/a.cc", "tests/reference/a.h"}) {
+      EXPECT_THAT(CheckReference({{file, "#include <cmath>\n#include \"" + target + "\"\n"}}),
+                  ElementsAre(HasSubstr(file + ":2: includes " + target)));
+    }
   }
 }
 
