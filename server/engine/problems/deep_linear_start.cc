@@ -3,6 +3,7 @@
 // does not depend on m: a plan that works in those spans alone starts from the same network.
 
 #include <Eigen/Eigenvalues>
+#include <Eigen/SVD>
 
 #include <algorithm>
 #include <cmath>
@@ -49,13 +50,12 @@ double ChiSquare(const RandomStream& stream, int64_t degrees) {
   }
 }
 
-// Wishart(degrees, size) with identity scale: Bartlett's factor, or a sum of outer products when it
-// is singular.
-Matrix Wishart(Seed seed, int64_t degrees, Eigen::Index size) {
+// F with F'F ~ Wishart(degrees, size) of identity scale: Bartlett's factor, transposed, or, where
+// that is singular, the degrees x size normals themselves.
+Matrix WishartFactor(Seed seed, int64_t degrees, Eigen::Index size) {
   const RandomStream normals(seed, DrawPurpose::kDeepLinearPosition, kWishartNormals);
   if (degrees < size) {
-    const Matrix part = NormalMatrixByColumns(normals, degrees, size);
-    return part.transpose() * part;
+    return NormalMatrixByColumns(normals, degrees, size);
   }
   Matrix factor = Matrix::Zero(size, size);
   uint64_t position = 0;
@@ -67,18 +67,22 @@ Matrix Wishart(Seed seed, int64_t degrees, Eigen::Index size) {
       factor(i, j) = normals.Normal(position++);
     }
   }
-  return factor * factor.transpose();
+  return factor.transpose();
 }
 
-// M (r x d_y): the upper left block of a Haar orthogonal m x m matrix.
+// M (r x d_y), the upper left block of a Haar orthogonal m x m matrix: Z (Z'Z + F'F)^{-1/2}, which
+// is the upper part of the orthogonal polar factor of [Z; F]. By its singular vectors, since the
+// sum of squares can be close to singular (m = d_y) and its root would lose half the digits.
 Matrix RelativePosition(const DeepLinearNetworkInstance& instance) {
   const Eigen::Index rank = instance.singular_values.size();
   const Eigen::Index outputs = instance.output_dimension();
-  const Matrix z = NormalMatrixByColumns(
-      RandomStream(instance.seed, DrawPurpose::kDeepLinearPosition, kForwardPart), rank, outputs);
-  const Matrix total = z.transpose() * z + Wishart(instance.seed, instance.width - rank, outputs);
-  const Eigen::SelfAdjointEigenSolver<Matrix> solver(total);
-  return z * solver.operatorInverseSqrt();
+  const Matrix factor = WishartFactor(instance.seed, instance.width - rank, outputs);
+  Matrix stacked(rank + factor.rows(), outputs);
+  stacked << NormalMatrixByColumns(
+      RandomStream(instance.seed, DrawPurpose::kDeepLinearPosition, kForwardPart), rank, outputs),
+      factor;
+  const Eigen::BDCSVD<Matrix> svd(stacked, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  return svd.matrixU().topRows(rank) * svd.matrixV().transpose();
 }
 
 // T (k x d_y) with T'T = I - M'M, k = min(d_y, m - r) rows: the symmetric root, or its top part
@@ -104,11 +108,14 @@ Matrix LastLayer(const DeepLinearNetworkInstance& instance, const Matrix& forwar
     const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
                               static_cast<uint32_t>(instance.depth));
     Matrix normal = NormalMatrixByColumns(stream, instance.width, rest);
-    // Twice is enough: the projection of the first leaves rounding, which the second removes.
+    // Twice: the columns may be close to dependent (as many as there is room for), and then the
+    // first QR makes much of the rounding that its projection left; the second has nothing to make
+    // much of.
     for (int pass = 0; pass < 2; ++pass) {
       normal -= forward_basis * (forward_basis.transpose() * normal).eval();
+      normal = OrthonormalColumns(normal);
     }
-    transposed += OrthonormalColumns(normal) * ComplementRoot(position, rest);
+    transposed += normal * ComplementRoot(position, rest);
   }
   return std::sqrt(static_cast<double>(instance.width)) * transposed.transpose();
 }
