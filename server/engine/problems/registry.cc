@@ -53,6 +53,12 @@ ProblemCost Cost(const QuadraticSpec& spec) {
     const DataShape shape = ShapeOf(std::get<LeastSquaresSpec>(spec.hessian).dataset);
     dimension = shape.inputs;
     data_values = 2 * shape.examples * (shape.inputs + shape.outputs);
+    const auto* drawn =
+        std::get_if<SyntheticDataSpec>(&std::get<LeastSquaresSpec>(spec.hessian).dataset.source);
+    if (drawn != nullptr && drawn->condition_number.has_value()) {
+      // The factors behind the features.
+      data_values += 2 * (shape.examples + shape.inputs) * std::min(shape.examples, shape.inputs);
+    }
     data_operations = shape.examples * shape.inputs * shape.inputs;
   }
   ProblemCost cost;
@@ -87,6 +93,14 @@ ProblemCost Cost(const ReluNetworkSpec& spec) {
   return cost;
 }
 
+// Doubles of the singular value decomposition of a rows x cols matrix with both thin factors: the
+// matrix, its copies on the way to two diagonals, and the squares that are halved from there.
+double DecompositionValues(double rows, double cols) {
+  const double longer = std::max(rows, cols);
+  const double shorter = std::min(rows, cols);
+  return 5 * longer * shorter + 8 * shorter * shorter;
+}
+
 ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   const DataShape shape = ShapeOf(spec.dataset);
   const auto width = static_cast<double>(spec.width);
@@ -97,9 +111,17 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   cost.operations_per_iteration = 6 * rank * cost.parameters;
   cost.setup_operations = 4 * hidden_layers * std::pow(width, 3) + 20 * cost.parameters +
                           10 * shape.examples * shape.inputs * rank;
-  cost.bytes =
-      kDoubleBytes * (4 * cost.parameters + 2 * width * width + 2 * spec.depth * width * rank +
-                      4 * shape.examples * (shape.inputs + shape.outputs));
+  const double data = shape.examples * (shape.inputs + shape.outputs);
+  const double instance = data + (shape.examples + shape.inputs) * rank;
+  const double data_set_up = data + DecompositionValues(shape.examples, shape.inputs);
+  // A layer's normals, their QR and its factor; for the last one the position of the spans before.
+  const double layer = 4 * width * (hidden_layers > 0 ? width : shape.inputs);
+  const double rest = std::min(shape.outputs, width - std::min(rank, width));
+  const double last_layer =
+      DecompositionValues(rank + rest, shape.outputs) + 5 * width * shape.outputs;
+  const double start = 2 * cost.parameters + std::max(layer, last_layer);
+  const double run = 2 * cost.parameters + 2 * spec.depth * width * rank;
+  cost.bytes = kDoubleBytes * (instance + std::max({data_set_up, start, run}));
   return cost;
 }
 
