@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdio>
 #include <memory>
 #include <span>
 #include <vector>
@@ -37,10 +38,14 @@ inline FinishedRun RunToEnd(const engine::ProblemSpec& problem,
                             engine::Tuning tuning = engine::Tuning::kTheorem,
                             engine::Seed seed = {}, int64_t slice = 1000) {
   auto instance = engine::Instantiate(problem, seed);
-  if (!instance.ok()) fprintf(stderr, "%s\n", std::string(instance.status().message()).c_str());
+  if (!instance.ok()) {
+    std::fprintf(stderr, "%s\n", instance.status().ToString().c_str());
+  }
   POLYAK_CHECK(instance.ok());
   auto theory = engine::Resolve(*instance, optimizer, tuning);
-  if (!theory.ok()) fprintf(stderr, "%s\n", std::string(theory.status().message()).c_str());
+  if (!theory.ok()) {
+    std::fprintf(stderr, "%s\n", theory.status().ToString().c_str());
+  }
   POLYAK_CHECK(theory.ok());
   const engine::Experiment experiment = {*instance, theory->optimizer};
   auto choice = engine::ChoosePlan(engine::ExecutionPlan::kDense, experiment);
