@@ -37,9 +37,11 @@ void CertificateChecker::Add(int64_t iteration, double residual_norm, double sta
     return;
   }
   ++checked_;
-  last_slack_ = bound / measured;
+  // A run that follows an equality is off it by its rounding, whose size is the floor's.
+  const double allowed = bound_.slack_factor > 1 ? bound * bound_.slack_factor + floor_ : bound;
+  last_slack_ = allowed / measured;
   // Written so that NaN counts as a violation.
-  if (!(measured <= bound * bound_.slack_factor) && first_violation_ < 0) {
+  if (!(measured <= allowed) && first_violation_ < 0) {
     first_violation_ = iteration;
   }
   if (checked_ == 1 || !(last_slack_ >= least_slack_)) {

@@ -14,7 +14,8 @@ enum class Verdict { kPass, kViolated, kNotApplicable };
 struct Certificate {
   Verdict verdict = Verdict::kNotApplicable;
   bool bound_held = false;
-  std::optional<double> least_slack;  // bound / measured, over t >= 1
+  // bound / measured, over t >= 1; the bound with what it allows for rounding (BoundSpec).
+  std::optional<double> least_slack;
   std::optional<int64_t> least_slack_iteration;
   std::optional<double> last_slack;  // at the last checked t
   std::optional<int64_t> first_violation;

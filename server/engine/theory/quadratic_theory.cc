@@ -14,8 +14,8 @@ constexpr double kMarginLeast = 1e-12;  // of h: below it the two roots count as
 // run that contracts.
 constexpr double kStepRounding = 6 * std::numeric_limits<double>::epsilon();
 
-// (T10), always; it can be an equality, so rounding gets 1e-9, and one step's share beside the
-// rate.
+// (T10), always; it can be an equality, so rounding gets 1e-9 and the floor, and one step's share
+// beside the rate.
 BoundSpec GradientDescentBound(const ProblemSpectra& spectra, const LinearMethod& method) {
   BoundSpec bound;
   bound.constant = 1;

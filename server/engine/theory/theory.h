@@ -46,7 +46,8 @@ struct BoundSpec {
   double rate = std::numeric_limits<double>::quiet_NaN();
   // true: on p_t = |[xi_t; xi_{t-1}]| with p_0 = sqrt 2 |xi_0|; false: on |xi_t|.
   bool on_stacked_norm = true;
-  double slack_factor = 1;  // 1 + 1e-9 where the bound can be an equality (T10)
+  // 1 + 1e-9 where the bound can be an equality (T10); the rounding floor is then added, too.
+  double slack_factor = 1;
   // Share of |xi| that one step may add by rounding alone, which a rate near 0 does not cover
   // (T10).
   double rounding = 0;

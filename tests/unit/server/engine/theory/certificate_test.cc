@@ -110,6 +110,28 @@ TEST(CertificateChecker, AllowsRoundingWhereTheBoundIsAnEquality) {
   EXPECT_EQ(Feed(beyond, values).first_violation, 5);
 }
 
+// kappa = 1 and b not 0: |xi_t| = rate^t |xi_0| plus the rounding of w, which does not shrink with
+// it.
+TEST(CertificateChecker, AllowsTheFloorWhereTheBoundIsAnEquality) {
+  BoundSpec bound = Bound(1, 0.5, false);
+  bound.slack_factor = 1 + 1e-9;
+  std::vector<double> values = Geometric(1, 0.5, 15);
+  for (double& value : values) {
+    value += 0.9e-6;
+  }
+  values[0] = 1;
+  CertificateChecker within(bound, {}, 1e-6);
+  const Certificate certificate = Feed(within, values);
+  EXPECT_EQ(certificate.verdict, Verdict::kPass);
+  EXPECT_GE(certificate.least_slack.value(), 1);
+  values[10] += 0.2e-6;
+  CertificateChecker beyond(bound, {}, 1e-6);
+  EXPECT_EQ(Feed(beyond, values).first_violation, 10);
+  bound.slack_factor = 1;  // any other bound has room of its own
+  CertificateChecker strict(bound, {}, 1e-6);
+  EXPECT_EQ(Feed(strict, values).first_violation, 1);
+}
+
 TEST(CertificateChecker, AllowsOneStepsRoundingWhereTheRateIsNothing) {
   BoundSpec bound = Bound(1, 0, false);
   bound.rounding = 1e-15;
