@@ -74,10 +74,10 @@ inline engine::DatasetSpec DataOf(engine::Matrix features, engine::Matrix target
   return spec;
 }
 
-inline engine::ReluNetworkSpec ReluNetwork(engine::Matrix features, engine::Vector targets,
+inline engine::ReluNetworkSpec ReluNetwork(engine::Matrix features, const engine::Vector& targets,
                                            int64_t width) {
   engine::ReluNetworkSpec spec;
-  spec.dataset = DataOf(std::move(features), std::move(targets));
+  spec.dataset = DataOf(std::move(features), targets);
   spec.width = width;
   return spec;
 }

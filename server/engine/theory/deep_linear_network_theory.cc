@@ -12,6 +12,23 @@ double SquaredSolutionNorm(const DeepLinearNetworkInstance& problem) {
   return (projected * problem.singular_values.cwiseInverse().asDiagonal()).squaredNorm();
 }
 
+// The part of the width's order that grows with the targets, d_y |W*|^2 <= m, without its factor of
+// kappa^5 / s_max^2. The network starts with |W_L ... W_1| / sqrt(m^{L-1} d_y) of at most
+// sqrt(m / d_y): a larger |W*| takes weights that move by as much as they are, and at parameters
+// chosen for the start the run may diverge.
+void WarnOfLargeTargets(const DeepLinearNetworkInstance& problem, BoundChoice& choice) {
+  const double solution = std::sqrt(SquaredSolutionNorm(problem));
+  const double reach = std::sqrt(static_cast<double>(problem.width) /
+                                 static_cast<double>(problem.output_dimension()));
+  if (solution > reach) {
+    choice.warnings.push_back(absl::StrCat(
+        "the targets are large for the width ", problem.width, ": the map to be learned has norm ",
+        solution, ", above sqrt(width / output dimension) = ", reach,
+        ", so the weights must move by as much as they are, and the run may diverge at parameters "
+        "chosen for its start; accepted without this warning: smaller targets or a larger width"));
+  }
+}
+
 // kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / delta)), with constant 1 and delta = 0.01: an
 // order, not a number.
 double WidthOrder(const DeepLinearNetworkInstance& problem, double kappa) {
@@ -60,6 +77,7 @@ BoundChoice ChooseDeepLinearNetworkBound(const DeepLinearNetworkInstance& proble
         "the width ", problem.width, " is below the theorem's order of about ", required,
         ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
   }
+  WarnOfLargeTargets(problem, choice);
   if (std::holds_alternative<NesterovMomentumSpec>(parameters.optimizer)) {
     choice.assumptions.push_back(MethodNotCovered(parameters.method));
     return choice;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <limits>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -16,6 +18,9 @@ struct ProblemSpectra {
   // Whether `tuning` is what TUNING_THEOREM chooses from: not for ReLU networks under ASYMPTOTIC.
   bool theorem_spectrum = true;
   double loss_floor = 0;
+  // ReLU: sqrt(y' H^-1 y), the least movement of the weights (Frobenius) that brings the linearised
+  // network's outputs from 0 to the targets; NaN if H is singular.
+  double target_movement = std::numeric_limits<double>::quiet_NaN();
   bool singular = false;
 };
 

@@ -1,3 +1,5 @@
+#include <Eigen/Cholesky>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -79,6 +81,10 @@ absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& pro
   spectra.smallest_eigenvalue = spectrum.smallest();
   spectra.largest_eigenvalue = spectrum.largest();
   spectra.singular = IsSingular(spectra.smallest_eigenvalue, spectra.largest_eigenvalue);
+  if (!spectra.singular) {
+    const Vector solution = Eigen::LDLT<Matrix>(gram).solve(problem.targets);
+    spectra.target_movement = std::sqrt(problem.targets.dot(solution));
+  }
   if (tuning == Tuning::kTheorem) {
     spectra.tuning = {0.75 * spectra.smallest_eigenvalue,
                       spectra.largest_eigenvalue + 0.25 * spectra.smallest_eigenvalue};  // (T4)
@@ -89,11 +95,30 @@ absl::StatusOr<ProblemSpectra> AnalyzeReluNetwork(const ReluNetworkInstance& pro
   return spectra;
 }
 
+namespace {
+
+void WarnOfLargeTargets(const ReluNetworkInstance& problem, const ProblemSpectra& spectra,
+                        BoundChoice& choice) {
+  // Movement of sqrt(m) in all is 1 a neuron, the size of its start's value at a unit example.
+  const double start = std::sqrt(static_cast<double>(problem.width));
+  if (spectra.target_movement > start) {
+    choice.warnings.push_back(absl::StrCat(
+        "the targets are large for the width ", problem.width, ": the weights must move by about ",
+        spectra.target_movement, " to reach them, and a movement of ", start,
+        " is as much as the neurons' own size; prediction and bound are for small movements, so "
+        "expect another rate than the predicted one; accepted without this warning: smaller "
+        "targets or a larger width"));
+  }
+}
+
+}  // namespace
+
 BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem,
                                    const ProblemSpectra& spectra,
                                    const ChosenParameters& parameters) {
   BoundChoice choice;
   choice.assumptions = NetworkAssumptions(problem, spectra);
+  WarnOfLargeTargets(problem, spectra, choice);
   if (std::holds_alternative<NesterovMomentumSpec>(parameters.optimizer)) {
     choice.assumptions.push_back(MethodNotCovered(parameters.method));
     return choice;

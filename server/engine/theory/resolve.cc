@@ -123,7 +123,7 @@ absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem,
   resolution.bound = choice.bound;
   resolution.warnings = std::move(choice.warnings);
   if (IsMixed(optimizer)) {
-    resolution.warnings.push_back(
+    resolution.warnings.emplace_back(
         "one of step_size and momentum is set and the other chosen by theory as if neither were; "
         "together they may be slower "
         "than either choice alone");

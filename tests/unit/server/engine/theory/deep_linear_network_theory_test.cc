@@ -20,7 +20,9 @@ namespace {
 using ::polyak::testing_support::DeepLinearNetwork;
 using ::polyak::testing_support::Make;
 using ::polyak::testing_support::NormalEntries;
+using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr int kDepth = 3;
 
@@ -155,6 +157,23 @@ TEST(DeepLinearNetworkTheory, SaysWhichWidthTheTheoremAsksFor) {
     EXPECT_EQ(width.status, Assumption::Status::kUnmet);
     ASSERT_FALSE(theory.warnings.empty());
     EXPECT_THAT(theory.warnings[0], HasSubstr("below the theorem's order"));
+  }
+}
+
+TEST(DeepLinearNetworkTheory, WarnsOfTargetsThatAreLargeForTheWidth) {
+  const Matrix features = NormalEntries(1, 9, 4);
+  const Matrix targets = NormalEntries(2, 9, 2);
+  const double solution = features.colPivHouseholderQr().solve(targets).norm();
+  // The warning begins where d_y |W*|^2 passes the width.
+  for (const double share : {0.1, 0.99, 1.01, 100.0}) {
+    const Matrix scaled = targets * (share * std::sqrt(20 / 2.0) / solution);
+    const TheoryResolution theory =
+        Theory(DeepLinearNetwork(features, scaled, 20, kDepth), PolyakMomentumSpec{});
+    if (share > 1) {
+      EXPECT_THAT(theory.warnings, Contains(HasSubstr("may diverge"))) << share;
+    } else {
+      EXPECT_THAT(theory.warnings, Not(Contains(HasSubstr("may diverge")))) << share;
+    }
   }
 }
 

@@ -1,13 +1,17 @@
 // The infinite-width Gram matrix, (T4), (T8) and (T11) of a wide ReLU network.
 
 #include <Eigen/Eigenvalues>
+#include <Eigen/QR>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
 #include <memory>
 #include <numbers>
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -116,6 +120,12 @@ const Assumption* Find(const TheoryResolution& theory, const std::string& name) 
   return nullptr;
 }
 
+int64_t CountContaining(const std::vector<std::string>& texts, const std::string& part) {
+  return std::count_if(texts.begin(), texts.end(), [&part](const std::string& text) {
+    return text.find(part) != std::string::npos;
+  });
+}
+
 TEST(ReluNetworkTheory, ChoosesParametersWithTheTheoremsMargins) {
   const auto theory = Resolve(Network(), PolyakMomentumSpec{}, Tuning::kTheorem);
   ASSERT_TRUE(theory.ok());
@@ -198,6 +208,27 @@ TEST(ReluNetworkTheory, CountsAWidthOfTheOrderAsMet) {
     EXPECT_EQ(assumption.status, Assumption::Status::kMet) << assumption.name;
   }
   EXPECT_TRUE(theory->warnings.empty());
+}
+
+TEST(ReluNetworkTheory, WarnsOfTargetsThatAreLargeForTheWidth) {
+  const Matrix features = UnitRows(1, 6, 10);
+  const Vector targets = NormalVector(2, 6);
+  const double movement =
+      std::sqrt(targets.dot(InfiniteWidthGram(features).colPivHouseholderQr().solve(targets)));
+  // The warning begins where the movement passes sqrt(m) = 10.
+  for (const double share : {0.01, 0.99, 1.01, 100.0}) {
+    const Vector scaled = targets * (share * 10 / movement);
+    for (const Tuning tuning : {Tuning::kTheorem, Tuning::kAsymptotic}) {
+      const auto theory =
+          Resolve(Make(ReluNetwork(features, scaled, 100)), PolyakMomentumSpec{}, tuning);
+      ASSERT_TRUE(theory.ok());
+      // Under ASYMPTOTIC the finite network's own Gram matrix moves the border by a little.
+      if (tuning == Tuning::kTheorem || share < 0.1 || share > 10) {
+        EXPECT_EQ(CountContaining(theory->warnings, "targets are large"), share > 1 ? 1 : 0)
+            << share;
+      }
+    }
+  }
 }
 
 TEST(ReluNetworkTheory, FindsGivenWeightsNotGaussianAndLongExamplesNotUnit) {

@@ -21,12 +21,10 @@ using ::polyak::testing_support::Make;
 using ::polyak::testing_support::NormalEntries;
 using ::polyak::testing_support::NormalVector;
 using ::polyak::testing_support::ReluNetwork;
-using ::polyak::testing_support::Share;
 using ::polyak::testing_support::UnitRows;
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 
 constexpr double kKappa = 100;
 
