@@ -42,7 +42,8 @@ class ReluNetwork : public Problem {
       double output = 0;
       const double* const z = activations_.col(i).data();
       for (Eigen::Index r = 0; r < width; ++r) {
-        // Asked this way round, NaN is no dead neuron: it reaches the record of a run that diverged.
+        // Asked this way round, NaN is no dead neuron: it reaches the record of a run that
+        // diverged.
         output += z[r] <= 0 ? 0.0 : scaled_output_(r) * z[r];
       }
       residual_(i) = output - instance_->targets(i);
