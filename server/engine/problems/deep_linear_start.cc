@@ -130,7 +130,7 @@ std::vector<Matrix> OrthogonalStart(const DeepLinearNetworkInstance& instance) {
     const Matrix basis = OrthonormalColumns(NormalMatrixByColumns(
         stream, instance.width, l == 1 ? instance.input_dimension() : instance.width));
     forward_basis = (basis * forward_basis).eval();
-    weights.push_back(root_width * basis);
+    weights.emplace_back(root_width * basis);
   }
   weights.push_back(LastLayer(instance, forward_basis));
   return weights;
