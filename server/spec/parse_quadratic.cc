@@ -35,7 +35,8 @@ int64_t ParseHessianMatrix(const v1::Matrix& message, const Limits& limits,
                            ") are ", (*matrix)(row, col), " and ", (*matrix)(col, row),
                            "; accepted: equal to 1e-12 of the largest entry"));
   }
-  spec.hessian = std::make_shared<const engine::Matrix>(0.5 * (*matrix + matrix->transpose()));
+  // Halves are added, since a sum may leave the numbers.
+  spec.hessian = std::make_shared<const engine::Matrix>(0.5 * *matrix + 0.5 * matrix->transpose());
   return matrix->rows();
 }
 
