@@ -37,11 +37,18 @@ bool TakeCondition(std::string& rest, std::string& field, std::string& value) {
   return true;
 }
 
+template <typename Value>
+void Require(const Value& wanted, std::optional<Value>& value, JobFilter& filter) {
+  filter.contradictory = filter.contradictory || value.value_or(wanted) != wanted;
+  value = wanted;
+}
+
 template <typename Table, typename Value>
-bool Find(const Table& table, const std::string& name, std::optional<Value>& value) {
+bool Find(const Table& table, const std::string& name, std::optional<Value>& value,
+          JobFilter& filter) {
   for (const auto& [known, meaning] : table) {
     if (name == known) {
-      value = meaning;
+      Require(meaning, value, filter);
       return true;
     }
   }
@@ -55,17 +62,18 @@ bool Apply(const std::string& field, const std::string& value, JobFilter& filter
         state == v1::TrainingJob::STATE_UNSPECIFIED) {
       return false;
     }
-    filter.state = state;
+    Require(state, filter.state, filter);
     return true;
   }
   if (field == "problem") {
-    return Find(kProblems, value, filter.problem);
+    return Find(kProblems, value, filter.problem, filter);
   }
   if (field == "optimizer") {
-    return Find(kOptimizers, value, filter.optimizer);
+    return Find(kOptimizers, value, filter.optimizer, filter);
   }
   if (absl::StartsWith(field, "labels.") && field.size() > 7) {
-    filter.labels[field.substr(7)] = value;
+    const auto [label, is_new] = filter.labels.emplace(field.substr(7), value);
+    filter.contradictory = filter.contradictory || (!is_new && label->second != value);
     return true;
   }
   return false;
@@ -74,7 +82,7 @@ bool Apply(const std::string& field, const std::string& value, JobFilter& filter
 }  // namespace
 
 bool JobFilter::Matches(const v1::TrainingJob& job) const {
-  if ((state.has_value() && job.state() != *state) ||
+  if (contradictory || (state.has_value() && job.state() != *state) ||
       (problem.has_value() && job.spec().problem_case() != *problem) ||
       (optimizer.has_value() && job.spec().optimizer().method_case() != *optimizer)) {
     return false;
@@ -95,8 +103,7 @@ JobFilter ParseFilter(const std::string& text, Violations& violations) {
   while (!rest.empty()) {
     if (!first) {
       if (!absl::StartsWith(rest, "AND ")) {
-        violations.Add(
-            "filter", Refusal(absl::StrCat("'", rest.substr(0, 80), "' after a condition"), "AND"));
+        violations.Add("filter", Refusal(absl::StrCat(Quoted(rest), " after a condition"), "AND"));
         return filter;
       }
       rest = std::string(absl::StripLeadingAsciiWhitespace(rest.substr(4)));
@@ -104,12 +111,12 @@ JobFilter ParseFilter(const std::string& text, Violations& violations) {
     first = false;
     std::string field;
     std::string value;
-    const std::string before = rest.substr(0, 80);
+    const std::string before = Quoted(rest);
     if (!TakeCondition(rest, field, value) || !Apply(field, value, filter)) {
       violations.Add(
           "filter",
           Refusal(
-              absl::StrCat("'", before, "'"),
+              before,
               "state = \"QUEUED\" (RUNNING, SUCCEEDED, FAILED, CANCELLED), problem = \"quadratic\" "
               "(relu_network, deep_linear_network), optimizer = \"gradient_descent\" "
               "(polyak_momentum, "

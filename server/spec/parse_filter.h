@@ -15,6 +15,8 @@ struct JobFilter {
   std::optional<v1::TrainingJobSpec::ProblemCase> problem;
   std::optional<v1::Optimizer::MethodCase> optimizer;
   std::map<std::string, std::string> labels;
+  // Two conditions ask the same field for two values: no job matches.
+  bool contradictory = false;
 
   bool Matches(const v1::TrainingJob& job) const;
 };
