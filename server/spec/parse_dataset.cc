@@ -41,7 +41,7 @@ void ParseBuiltIn(const std::string& name, const std::string& path, ParsedDatase
     for (const engine::BuiltInDataset& known : engine::BuiltInDatasets()) {
       absl::StrAppend(&accepted, accepted.empty() ? "" : ", ", std::string(known.name));
     }
-    violations.Add(path + ".name", Refusal(absl::StrCat("'", name, "'"), accepted));
+    violations.Add(path + ".name", Refusal(Quoted(name), accepted));
     return;
   }
   parsed.spec.source = set->data;
@@ -133,10 +133,9 @@ void CheckZeroRows(const ParsedDataset& parsed, const std::string& path, Violati
   }
   for (int64_t i = 0; i < parsed.examples; ++i) {
     if ((*data)->features.row(i).isZero(0)) {
-      violations.Add(path,
-                     absl::StrCat("has a zero row ", i,
-                                  ", which has no unit norm; accepted: rows that are not zero, "
-                                  "or another feature_scaling"));
+      violations.Add(
+          path, absl::StrCat("has a zero row ", i,
+                             "; accepted: rows that are not zero, or another feature_scaling"));
     }
   }
 }

@@ -1,6 +1,7 @@
 #include "server/spec/parse_names.h"
 
 #include <algorithm>
+#include <map>
 
 #include "absl/strings/match.h"
 
@@ -19,11 +20,6 @@ bool IsLabelKey(const std::string& key) {
          std::all_of(key.begin(), key.end(), [](char byte) {
            return IsLower(byte) || IsDigit(byte) || byte == '_' || byte == '-';
          });
-}
-
-// What a client sent, short enough to be sent back.
-std::string Quoted(const std::string& text) {
-  return absl::StrCat("'", text.substr(0, 80), text.size() > 80 ? "..." : "", "'");
 }
 
 }  // namespace
@@ -75,14 +71,19 @@ void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels,
     violations.Add("labels",
                    absl::StrCat("has ", labels.size(), " labels; accepted: up to ", kLabelsMax));
   }
-  for (const auto& [key, value] : labels) {
-    if (!IsLabelKey(key)) {
+  // In the order of the keys, so that the same request gets the same refusal.
+  for (const auto& [key, value] :
+       std::map<std::string, std::string>(labels.begin(), labels.end())) {
+    const bool is_key = IsLabelKey(key);
+    if (!is_key) {
       violations.Add(
           "labels", absl::StrCat("has the key ", Quoted(key), "; accepted: [a-z][a-z0-9_-]{0,62}"));
     }
     if (value.size() > kTextBytesMax) {
-      violations.Add(absl::StrCat("labels[", key, "]"),
-                     absl::StrCat("has ", value.size(), " bytes; accepted: up to ", kTextBytesMax));
+      violations.Add(is_key ? absl::StrCat("labels[", key, "]") : "labels",
+                     absl::StrCat("has ", value.size(), " bytes",
+                                  is_key ? "" : absl::StrCat(" under ", Quoted(key)),
+                                  "; accepted: up to ", kTextBytesMax));
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -29,10 +30,21 @@ class Violations {
   int64_t count_ = 0;
 };
 
+// What a client sent, in quotes, short enough to be sent back: an answer's details must fit into
+// the metadata of HTTP/2. Cut after at most 48 bytes, between two characters of UTF-8.
+std::string Quoted(const std::string& text);
+
+// The shortest text that is this number and no other: 0.99999999 must not be shown as 1.
+std::string Digits(double number);
+
 // "is RECEIVED; accepted: ACCEPTED", the form of every description.
 template <typename Received>
 std::string Refusal(const Received& received, std::string accepted) {
-  return absl::StrCat("is ", received, "; accepted: ", accepted);
+  if constexpr (std::is_floating_point_v<Received>) {
+    return absl::StrCat("is ", Digits(received), "; accepted: ", accepted);
+  } else {
+    return absl::StrCat("is ", received, "; accepted: ", accepted);
+  }
 }
 
 }  // namespace polyak::spec
