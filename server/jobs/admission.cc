@@ -136,6 +136,24 @@ bool Jobs::BeginRequest(const storage::RequestKey& key, JobDone& done) {
   return true;
 }
 
+void Jobs::RefuseAll(const v1::TrainingJobSpec& spec, const spec::Violations& violations,
+                     std::function<void(absl::Status)> done) {
+  const auto part = spec::ParsePreparablePart(spec, options_.limits);
+  spec::Violations too_large;
+  if (!part.has_value() || !ReserveMemory(runner::ForecastCost(*part), too_large).ok()) {
+    return done(InvalidArgument(violations));
+  }
+  admission_.Submit([this, part = *part, found = violations, done = std::move(done)]() mutable {
+    try {
+      runner::Prepare(part, found);
+    } catch (const std::bad_alloc&) {
+      // What was found before is refusal enough.
+    }
+    ReleaseMemory(static_cast<int64_t>(runner::ForecastCost(part).memory_bytes()));
+    done(InvalidArgument(found));
+  });
+}
+
 void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   if (draining()) {
     return done(Draining());
@@ -144,7 +162,7 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   spec::Violations violations = CheckRequest(request);
   auto parsed = spec::ParseTrainingJobSpec(request.spec(), options_.limits, violations);
   if (!violations.empty()) {
-    return done(InvalidArgument(violations));
+    return RefuseAll(request.spec(), violations, done);
   }
   admission->request = request;
   admission->key = {request.request_id(), request.request_id().empty() ? "" : Payload(request)};
@@ -259,7 +277,7 @@ void Jobs::Preview(const v1::TrainingJobSpec& spec, PreviewDone done) {
   spec::Violations violations;
   auto parsed = spec::ParseTrainingJobSpec(spec, options_.limits, violations);
   if (!violations.empty()) {
-    return done(InvalidArgument(violations));
+    return RefuseAll(spec, violations, done);
   }
   const v1::Forecast forecast = runner::ForecastCost(*parsed);
   if (absl::Status status = ReserveMemory(forecast, violations); !status.ok()) {

@@ -71,6 +71,9 @@ class Jobs {
  private:
   struct Admission;  // one Create on its way through the admission thread
 
+  // Answers a request with these violations, and with those that preparing the rest of it shows.
+  void RefuseAll(const v1::TrainingJobSpec& spec, const spec::Violations& violations,
+                 std::function<void(absl::Status)> done);
   absl::Status ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations);
   void ReleaseMemory(int64_t bytes);
   absl::Status TakePlace();

@@ -1,5 +1,8 @@
 #include "server/spec/parse_training_job.h"
 
+#include <algorithm>
+#include <string>
+
 #include "server/spec/parse_optimizer.h"
 #include "server/spec/parse_problem.h"
 #include "server/spec/parse_stopping.h"
@@ -7,6 +10,19 @@
 namespace polyak::spec {
 namespace {
 
+bool HasPlan(engine::ExecutionPlan wanted) {
+  const auto& plans = engine::Plans();
+  return std::any_of(plans.begin(), plans.end(),
+                     [wanted](const engine::PlanEntry& entry) { return entry.plan == wanted; });
+}
+
+std::string AcceptedPlans() {
+  return absl::StrCat("EXECUTION_PLAN_UNSPECIFIED, EXECUTION_PLAN_DENSE",
+                      HasPlan(engine::ExecutionPlan::kReduced) ? ", EXECUTION_PLAN_REDUCED" : "");
+}
+
+// Whether a plan fits the spec is for the planner; whether this build has one of its kind is known
+// here, beside every other bad field.
 engine::ExecutionPlan ParsePlan(v1::ExecutionPlan plan, Violations& violations) {
   switch (plan) {
     case v1::EXECUTION_PLAN_UNSPECIFIED:
@@ -14,35 +30,62 @@ engine::ExecutionPlan ParsePlan(v1::ExecutionPlan plan, Violations& violations) 
     case v1::EXECUTION_PLAN_DENSE:
       return engine::ExecutionPlan::kDense;
     case v1::EXECUTION_PLAN_REDUCED:
+      if (!HasPlan(engine::ExecutionPlan::kReduced)) {
+        violations.Add(
+            "spec.plan",
+            Refusal("EXECUTION_PLAN_REDUCED, of which this version has none", AcceptedPlans()));
+      }
       return engine::ExecutionPlan::kReduced;
     default:
-      violations.Add("spec.plan", Refusal(static_cast<int>(plan),
-                                          "EXECUTION_PLAN_UNSPECIFIED, EXECUTION_PLAN_DENSE"));
+      violations.Add("spec.plan", Refusal(static_cast<int>(plan), AcceptedPlans()));
       return engine::ExecutionPlan::kAuto;
   }
 }
 
+engine::ProblemSpec ParseProblem(const v1::TrainingJobSpec& message, const Limits& limits,
+                                 Violations& violations) {
+  switch (message.problem_case()) {
+    case v1::TrainingJobSpec::kQuadratic:
+      return ParseQuadratic(message.quadratic(), limits, violations);
+    case v1::TrainingJobSpec::kReluNetwork:
+      return ParseReluNetwork(message.relu_network(), limits, violations);
+    case v1::TrainingJobSpec::kDeepLinearNetwork:
+      return ParseDeepLinearNetwork(message.deep_linear_network(), limits, violations);
+    case v1::TrainingJobSpec::PROBLEM_NOT_SET:
+      break;
+  }
+  violations.Add("spec.problem",
+                 Refusal("not set", "quadratic, relu_network or deep_linear_network"));
+  return {};
+}
+
 }  // namespace
+
+std::optional<ExperimentSpec> ParsePreparablePart(const v1::TrainingJobSpec& message,
+                                                  const Limits& limits) {
+  ExperimentSpec spec;
+  spec.stopping.max_iterations = 0;
+  spec.seed = engine::Seed{message.seed()};
+  Violations of_problem;
+  spec.problem = ParseProblem(message, limits, of_problem);
+  if (!of_problem.empty()) {
+    return std::nullopt;
+  }
+  Violations of_optimizer;
+  spec.optimizer = ParseOptimizer(message.optimizer(), of_optimizer);
+  spec.tuning = ParseTuning(message.optimizer().tuning(), of_optimizer);
+  if (!of_optimizer.empty()) {
+    spec.optimizer = engine::GradientDescentSpec{1.0};  // asks nothing of theory
+    spec.tuning = engine::Tuning::kTheorem;
+  }
+  return spec;
+}
 
 std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& message,
                                                    const Limits& limits, Violations& violations) {
   const int64_t before = violations.count();
   ExperimentSpec spec;
-  switch (message.problem_case()) {
-    case v1::TrainingJobSpec::kQuadratic:
-      spec.problem = ParseQuadratic(message.quadratic(), limits, violations);
-      break;
-    case v1::TrainingJobSpec::kReluNetwork:
-      spec.problem = ParseReluNetwork(message.relu_network(), limits, violations);
-      break;
-    case v1::TrainingJobSpec::kDeepLinearNetwork:
-      spec.problem = ParseDeepLinearNetwork(message.deep_linear_network(), limits, violations);
-      break;
-    case v1::TrainingJobSpec::PROBLEM_NOT_SET:
-      violations.Add("spec.problem",
-                     Refusal("not set", "quadratic, relu_network or deep_linear_network"));
-      break;
-  }
+  spec.problem = ParseProblem(message, limits, violations);
   spec.optimizer = ParseOptimizer(message.optimizer(), violations);
   spec.tuning = ParseTuning(message.optimizer().tuning(), violations);
   spec.stopping = ParseStopping(message.stopping(), limits, violations);

@@ -15,4 +15,10 @@ namespace polyak::spec {
 std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& message,
                                                    const Limits& limits, Violations& violations);
 
+// What is left of a refused spec to prepare, so that what only eigenvalues show can be named beside
+// the fields already refused: the problem, with the method where that is in range too. Nothing if
+// the problem itself is refused. Cost: O(size of the message).
+std::optional<ExperimentSpec> ParsePreparablePart(const v1::TrainingJobSpec& message,
+                                                  const Limits& limits);
+
 }  // namespace polyak::spec

@@ -54,6 +54,26 @@ TEST_F(JobsTest, MemoryOfActiveJobsIsReservedAndGivenBack) {
   EXPECT_TRUE(jobs_->Cancel("trainingJobs/second").ok());
 }
 
+TEST_F(JobsTest, ARefusalNamesWhatOnlyEigenvaluesShowBesideTheRest) {
+  auto request = Request(R"pb(
+    quadratic {
+      matrix {
+        rows: 2
+        cols: 2
+        values: [ 1, 2, 2, 1 ]
+      }
+    }
+    optimizer { gradient_descent {} }
+    stopping { relative_loss: 2 })pb");
+  request.set_training_job_id("Bad");
+  const absl::Status refused = Create(request).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("3 fields"));
+  std::promise<absl::Status> preview;
+  jobs_->Preview(request.spec(), [&](const auto& answer) { preview.set_value(answer.status()); });
+  EXPECT_THAT(std::string(preview.get_future().get().message()), ::testing::HasSubstr("2 fields"));
+}
+
 TEST_F(JobsTest, PreviewAnswersWithoutAJob) {
   std::promise<absl::StatusOr<v1::PreviewTrainingJobResponse>> promise;
   jobs_->Preview(Spec(kShort), [&promise](const auto& answer) { promise.set_value(answer); });
