@@ -171,7 +171,7 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   }
   const auto earlier = store_.FindRequest(admission->key);
   if (!earlier.ok()) {
-    return done(RequestIdReused(request.request_id()));
+    return done(AlreadyExists("REQUEST_ID_REUSED", std::string(earlier.status().message())));
   }
   if (*earlier != nullptr) {
     return done(*earlier);

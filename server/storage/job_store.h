@@ -48,7 +48,8 @@ class JobStore {
   // Errors: NotFound; with the message "expired" while a tombstone lives.
   virtual absl::StatusOr<JobSnapshot> Get(const std::string& name) const = 0;
   // The job that a request id made within the last 24 hours, or null.
-  // Errors: AlreadyExists if its payload was another.
+  // Errors: AlreadyExists if its payload was another, or if the job was removed: a late retry must
+  // not make a second one.
   virtual absl::StatusOr<JobSnapshot> FindRequest(const RequestKey& key) const = 0;
   virtual ListResult List(const ListPage& page) const = 0;
   virtual bool survives_restart() const = 0;

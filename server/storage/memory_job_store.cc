@@ -26,10 +26,11 @@ absl::Status MemoryJobStore::InsertLocked(JobSnapshot job, const RequestKey& key
         absl::StrCat("the id of ", job->name(), " is taken; accepted: an unused id"));
   }
   if (!key.request_id.empty()) {
-    const bool fresh = requests_
-                           .emplace(key.request_id, Request{key.payload, job->name(),
-                                                            clock_.WallTime() + kRequestLife})
-                           .second;
+    const bool fresh =
+        requests_
+            .emplace(key.request_id, Request{key.payload, job->name(), next_sequence_,
+                                             clock_.WallTime() + kRequestLife})
+            .second;
     if (!fresh) {
       return absl::AlreadyExistsError(
           absl::StrCat("request_id '", key.request_id, "' was used at the same moment"));
@@ -100,8 +101,13 @@ absl::StatusOr<JobSnapshot> MemoryJobStore::FindRequest(const RequestKey& key) c
         absl::StrCat("request_id '", key.request_id, "' was used for another request, which made ",
                      found->second.name, "; accepted: an unused request_id"));
   }
-  const auto job = sequences_.find(found->second.name);
-  return job == sequences_.end() ? JobSnapshot() : jobs_.at(job->second);
+  const auto job = jobs_.find(found->second.sequence);
+  if (job == jobs_.end()) {
+    return absl::AlreadyExistsError(absl::StrCat("request_id '", key.request_id, "' made ",
+                                                 found->second.name,
+                                                 ", which was deleted; accepted: an unused one"));
+  }
+  return job->second;
 }
 
 ListResult MemoryJobStore::List(const ListPage& page) const {

@@ -28,6 +28,7 @@ class MemoryJobStore : public JobStore {
   struct Request {
     std::string payload;
     std::string name;
+    int64_t sequence = 0;  // of the job it made: a name can be used again
     absl::Time expiry;
   };
   absl::Status InsertLocked(JobSnapshot job, const RequestKey& key)
