@@ -14,8 +14,13 @@ IterationReader::IterationReader(std::shared_ptr<jobs::Job> job, const ReadOptio
     : job_(std::move(job)), options_(options), cursor_(after_iteration) {}
 
 int64_t IterationReader::NextRow() const {
-  const int64_t stride = options_.stride;
-  return (cursor_ + stride) / stride * stride;  // cursor -1 gives 0
+  if (cursor_ < 0) {
+    return 0;
+  }
+  const int64_t multiple = cursor_ / options_.stride + 1;
+  // No trace has that many rows; the product must not wrap round.
+  constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
+  return multiple > kNever / options_.stride ? kNever : multiple * options_.stride;
 }
 
 bool IterationReader::HasMore(bool ended) const {

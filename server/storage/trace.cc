@@ -76,9 +76,9 @@ const double* MemoryTrace::RowAt(int64_t row) const {
 Columns MemoryTrace::Read(int64_t first_row, int64_t max_rows, int64_t stride) const {
   POLYAK_CHECK(first_row >= 0 && stride >= 1);
   const int64_t available = row_count();
-  const int64_t rows = first_row >= available
-                           ? 0
-                           : std::min(max_rows, (available - first_row + stride - 1) / stride);
+  // Without a sum that a stride near 2^63 could overflow.
+  const int64_t rows =
+      first_row >= available ? 0 : std::min(max_rows, 1 + (available - 1 - first_row) / stride);
   Columns result;
   result.first_row = first_row;
   result.columns.assign(static_cast<size_t>(columns_),
