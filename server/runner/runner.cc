@@ -47,11 +47,12 @@ absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, storage::TraceWriter
     const double before = std::exchange(now, clock.MonotonicSeconds());
     trace.Publish(now - start);
     slices.Took(now - before);
-    if (!progress.running()) {
-      break;
-    }
-    if (now - start >= limit) {
+    // At one record the time limit goes before a cancel, and after everything else.
+    if (now - start >= limit && progress.reason.value_or(engine::StopReason::kCancelled) ==
+                                    engine::StopReason::kCancelled) {
       progress.reason = engine::StopReason::kTimeLimit;
+    }
+    if (!progress.running()) {
       break;
     }
   }
