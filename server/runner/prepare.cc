@@ -26,6 +26,26 @@ std::string ProblemField(const engine::ProblemSpec& problem) {
              : "spec.deep_linear_network.dataset";
 }
 
+// The same when it could not be made: a linear term outside the range of a singular Hessian is at
+// fault itself, which shows when the problem can be made without it.
+std::string RefusedField(const spec::ExperimentSpec& spec) {
+  if (const auto* quadratic = std::get_if<engine::QuadraticSpec>(&spec.problem);
+      quadratic != nullptr && quadratic->linear_term != nullptr) {
+    engine::QuadraticSpec without = *quadratic;
+    without.linear_term = nullptr;
+    if (engine::Instantiate(without, spec.seed).ok()) {
+      return "spec.quadratic.linear_term";
+    }
+  }
+  return ProblemField(spec.problem);
+}
+
+// Theory refuses a choice of parameters, or, where it meets numbers that are not finite, the data.
+std::string RefusedByTheory(const spec::ExperimentSpec& spec, const absl::Status& status) {
+  return status.code() == absl::StatusCode::kInvalidArgument ? "spec.optimizer"
+                                                             : ProblemField(spec.problem);
+}
+
 void AddStatus(const std::string& field, const absl::Status& status, spec::Violations& violations) {
   violations.Add(field, std::string(status.message()));
 }
@@ -52,15 +72,24 @@ std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
   job->spec = spec;
   auto problem = engine::Instantiate(spec.problem, spec.seed);
   if (!problem.ok()) {
-    AddStatus(ProblemField(spec.problem), problem.status(), violations);
+    AddStatus(RefusedField(spec), problem.status(), violations);
     return nullptr;
   }
   auto theory = engine::Resolve(*problem, spec.optimizer, spec.tuning);
   if (!theory.ok()) {
-    AddStatus("spec.optimizer", theory.status(), violations);
+    AddStatus(RefusedByTheory(spec, theory.status()), theory.status(), violations);
     return nullptr;
   }
   job->theory = *std::move(theory);
+  if (!std::isfinite(job->theory.method.step_size)) {
+    violations.Add("spec.optimizer",
+                   spec::Refusal(absl::StrCat("a method whose step size by theory is ",
+                                              job->theory.method.step_size,
+                                              ", since the largest eigenvalue is ",
+                                              job->theory.prediction.largest_eigenvalue),
+                                 "step_size set, or a larger problem"));
+    return nullptr;
+  }
   job->experiment = {*std::move(problem), job->theory.optimizer};
   auto plan = engine::ChoosePlan(spec.plan, job->experiment);
   if (!plan.ok()) {

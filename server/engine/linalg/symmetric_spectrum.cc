@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <stdexcept>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -60,8 +61,7 @@ constexpr int kLanczosVectors = 40;
 constexpr int kIterationsMax = 1000;
 constexpr double kTolerance = 1e-13;
 
-// Both ends of a positive definite matrix, or nothing if one of the iterations fails.
-std::optional<Vector> ComputeEnds(const Matrix& matrix) {
+std::optional<Vector> IterateEnds(const Matrix& matrix) {
   const Eigen::LLT<Matrix> factor(matrix);
   if (factor.info() != Eigen::Success) {
     return std::nullopt;
@@ -91,6 +91,18 @@ std::optional<Vector> ComputeEnds(const Matrix& matrix) {
   return ends;
 }
 
+// Both ends of a positive definite matrix, or nothing if one of the iterations fails, which Spectra
+// says by its result or by an exception.
+std::optional<Vector> ComputeEnds(const Matrix& matrix) {
+  try {
+    return IterateEnds(matrix);
+  } catch (const std::logic_error&) {
+    return std::nullopt;
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 bool IsSingular(double smallest, double largest) { return smallest <= kSingularRelative * largest; }
@@ -100,6 +112,12 @@ bool IsIndefinite(double smallest, double largest) {
 }
 
 absl::StatusOr<SymmetricSpectrum> ComputeSymmetricSpectrum(const Matrix& matrix) {
+  // An iteration on infinities or NaN has no end that means anything.
+  if (!matrix.allFinite()) {
+    return absl::OutOfRangeError(
+        "the Hessian or Gram matrix is not finite: the numbers it is made of are too large; "
+        "accepted: numbers whose squares and sums are finite");
+  }
   SymmetricSpectrum spectrum;
   const bool full = matrix.rows() <= kFullSpectrumDimensionMax;
   if (!full) {

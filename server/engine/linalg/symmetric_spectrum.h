@@ -21,8 +21,9 @@ struct SymmetricSpectrum {
 // (Spectra), falling back to eigenvalues alone.
 inline constexpr Eigen::Index kFullSpectrumDimensionMax = 1500;
 
-// matrix: symmetric, d x d, d >= 1, finite. Only the lower triangle is read.
-// Errors: Internal if the iteration does not converge.  Cost: O(d^3).
+// matrix: symmetric, d x d, d >= 1. Only the lower triangle is read.
+// Errors: OutOfRange if it is not finite; Internal if the iteration does not converge.
+// Cost: O(d^3).
 absl::StatusOr<SymmetricSpectrum> ComputeSymmetricSpectrum(const Matrix& matrix);
 
 // contract.md, "Matrices": singular is smallest <= 1e-13 largest, indefinite is smallest < -1e-13

@@ -57,15 +57,14 @@ std::vector<Assumption> NetworkAssumptions(const ReluNetworkInstance& problem,
 
 Matrix InfiniteWidthGram(const Matrix& features) {
   const Matrix inner = features * features.transpose();
+  const Vector norms = inner.diagonal().cwiseSqrt();
   Matrix gram(inner.rows(), inner.cols());
   for (Eigen::Index j = 0; j < inner.cols(); ++j) {
     for (Eigen::Index i = 0; i < inner.rows(); ++i) {
-      const double norms = std::sqrt(inner(i, i) * inner(j, j));
-      if (!(norms > 0)) {
-        gram(i, j) = 0;  // an example that is 0 has no angle
-        continue;
-      }
-      const double cosine = i == j ? 1.0 : std::clamp(inner(i, j) / norms, -1.0, 1.0);
+      // A zero row, which has no angle, has a zero inner product that any cosine leaves.
+      const double scale = norms(i) * norms(j);
+      const double cosine =
+          i == j ? 1.0 : (scale > 0 ? std::clamp(inner(i, j) / scale, -1.0, 1.0) : 0.0);
       gram(i, j) = inner(i, j) * (std::numbers::pi - std::acos(cosine)) / (2 * std::numbers::pi);
     }
   }
