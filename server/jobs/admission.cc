@@ -187,9 +187,11 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
     return done(status);
   }
   if (absl::Status status = ReserveMemory(forecast, violations); !status.ok()) {
-    const base::MutexLock lock(&mutex_);
-    --places_taken_;
-    return done(status);
+    {
+      const base::MutexLock lock(&mutex_);
+      --places_taken_;
+    }
+    return done(status);  // not under the lock, which the answer of a request id takes itself
   }
   admission->reserved_bytes = forecast.memory_bytes();
   admission->spec = *std::move(parsed);

@@ -40,6 +40,15 @@ TEST_F(JobsTest, AJobOverTheMemoryBudgetNamesTheSizes) {
   EXPECT_EQ(answer.status().code(), absl::StatusCode::kInvalidArgument) << answer.status();
 }
 
+TEST_F(JobsTest, AJobOverTheMemoryBudgetIsRefusedWithARequestIdToo) {
+  auto request = Request(kShort, "", "once");
+  request.mutable_spec()->mutable_stopping()->set_max_iterations(1'000'000'000);
+  EXPECT_EQ(Create(request).status().code(), absl::StatusCode::kInvalidArgument);
+  // Neither the request id nor a place in the queue is taken by what was refused.
+  request.mutable_spec()->mutable_stopping()->set_max_iterations(10);
+  EXPECT_TRUE(Create(request).ok());
+}
+
 TEST_F(JobsTest, MemoryOfActiveJobsIsReservedAndGivenBack) {
   // 4e9 bytes in all, 2.4e9 for a trace of 1e8 records: one fits, two don't.
   auto request = Request(kEndless, "first");
