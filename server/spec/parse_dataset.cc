@@ -133,9 +133,8 @@ void CheckZeroRows(const ParsedDataset& parsed, const std::string& path, Violati
   }
   for (int64_t i = 0; i < parsed.examples; ++i) {
     if ((*data)->features.row(i).isZero(0)) {
-      violations.Add(
-          path, absl::StrCat("has a zero row ", i,
-                             "; accepted: rows that are not zero, or another feature_scaling"));
+      violations.Add(path, absl::StrCat("has a zero row ", i,
+                                        "; accepted: no zero row, or another feature_scaling"));
     }
   }
 }

@@ -24,7 +24,7 @@ std::string Digits(double number) {
 }
 
 std::string Quoted(const std::string& text) {
-  constexpr size_t kBytesMax = 48;
+  constexpr size_t kBytesMax = 40;
   if (text.size() <= kBytesMax) {
     return absl::StrCat("'", text, "'");
   }

@@ -31,7 +31,7 @@ class Violations {
 };
 
 // What a client sent, in quotes, short enough to be sent back: an answer's details must fit into
-// the metadata of HTTP/2. Cut after at most 48 bytes, between two characters of UTF-8.
+// the metadata of HTTP/2. Cut after at most 40 bytes, between two characters of UTF-8.
 std::string Quoted(const std::string& text);
 
 // The shortest text that is this number and no other: 0.99999999 must not be shown as 1.

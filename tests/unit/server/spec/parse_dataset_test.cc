@@ -124,7 +124,7 @@ TEST(ParseDataset, UnitNormRefusesEveryZeroRowThatTheCutLeaves) {
   ExpectRefused({
       {Relu(Inline("1, 2, 0, 0")), kPath, "has a zero row 1", "another feature_scaling"},
       {DeepLinear(Inline("0, 0, 1, 1") + " feature_scaling: FEATURE_SCALING_UNIT_NORM"),
-       "spec.deep_linear_network.dataset", "has a zero row 0", "rows that are not zero"},
+       "spec.deep_linear_network.dataset", "has a zero row 0", "no zero row"},
   });
   EXPECT_EQ(ViolationsOf(SpecOf(Relu(Inline("0, 0, 0, 0")))).count(), 2);
   ExpectAccepted({

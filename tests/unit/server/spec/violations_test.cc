@@ -37,25 +37,25 @@ TEST(Refusal, ANumberIsNotRoundedToOneThatIsAccepted) {
 TEST(Quoted, ShortTextsStayWhole) {
   EXPECT_EQ(Quoted(""), "''");
   EXPECT_EQ(Quoted("datasets/mnist"), "'datasets/mnist'");
-  EXPECT_EQ(Quoted(std::string(48, 'x')), "'" + std::string(48, 'x') + "'");
+  EXPECT_EQ(Quoted(std::string(40, 'x')), "'" + std::string(40, 'x') + "'");
 }
 
 TEST(Quoted, LongTextsAreCut) {
-  EXPECT_EQ(Quoted(std::string(49, 'x')), "'" + std::string(48, 'x') + "...'");
+  EXPECT_EQ(Quoted(std::string(41, 'x')), "'" + std::string(40, 'x') + "...'");
 }
 
 // A message field is UTF-8 or can't be read: half a character would lose the whole refusal.
 TEST(Quoted, NeverCutsACharacterInTwo) {
   const std::string two_bytes = "\xC3\xA9";           // e with an acute accent
   const std::string four_bytes = "\xF0\x9F\x98\x80";  // an emoji
-  for (size_t before = 43; before <= 48; ++before) {
+  for (size_t before = 35; before <= 40; ++before) {
     const std::string start(before, 'x');
     EXPECT_EQ(Quoted(start + four_bytes + "yyyyy"),
-              before <= 44
-                  ? absl::StrCat("'", start, four_bytes, std::string(44 - before, 'y'), "...'")
+              before <= 36
+                  ? absl::StrCat("'", start, four_bytes, std::string(36 - before, 'y'), "...'")
                   : absl::StrCat("'", start, "...'"));
   }
-  EXPECT_EQ(Quoted(std::string(47, 'x') + two_bytes), "'" + std::string(47, 'x') + "...'");
+  EXPECT_EQ(Quoted(std::string(39, 'x') + two_bytes), "'" + std::string(39, 'x') + "...'");
 }
 
 }  // namespace
