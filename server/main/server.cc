@@ -2,8 +2,11 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -80,6 +83,32 @@ void SetHealth(grpc::Server& server, bool serving) {
   grpc::HealthCheckServiceInterface* const health = server.GetHealthCheckService();
   health->SetServingStatus(serving);
   health->SetServingStatus(kServiceName, serving);
+}
+
+// Whether a server answers at unix:PATH. gRPC removes a socket that is there before it binds its
+// own: that of a server that is gone, but also of one that runs.
+bool IsServedAlready(const std::string& listen) {
+  if (!absl::StartsWith(listen, "unix:")) {
+    return false;
+  }
+  std::string path = listen.substr(5);
+  if (absl::StartsWith(path, "//")) {
+    path = path.substr(2);  // unix:///absolute/path
+  }
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return false;  // gRPC refuses it
+  }
+  path.copy(address.sun_path, path.size());
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) {
+    return false;
+  }
+  const bool answered =
+      connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(probe);
+  return answered;
 }
 
 std::string BoundAddress(const std::string& listen, int port) {
@@ -178,7 +207,8 @@ int Serve(const ServerOptions& options) {
   service_options.max_message_bytes = options.max_message_mebibytes << 20;
   service::TrainingService service(jobs, clock, service_options, *log);
   int port = 0;
-  const std::unique_ptr<grpc::Server> server = StartGrpc(options, service, port);
+  const std::unique_ptr<grpc::Server> server =
+      IsServedAlready(options.listen) ? nullptr : StartGrpc(options, service, port);
   if (server == nullptr) {
     return Refuse(absl::UnavailableError(
         absl::StrCat("can't listen on ", options.listen,
