@@ -171,7 +171,7 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   }
   const auto earlier = store_.FindRequest(admission->key);
   if (!earlier.ok()) {
-    return done(AlreadyExists("REQUEST_ID_REUSED", std::string(earlier.status().message())));
+    return done(AlreadyExists("REQUEST_ID_REUSED", std::string{earlier.status().message()}));
   }
   if (*earlier != nullptr) {
     return done(*earlier);
@@ -261,7 +261,7 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
         --places_taken_;
         reserved_bytes_ -= admission->reserved_bytes;
       }
-      return admission->done(AlreadyExists("ID_TAKEN", std::string(status.message())));
+      return admission->done(AlreadyExists("ID_TAKEN", std::string{status.message()}));
     }
     {
       const base::MutexLock lock(&mutex_);

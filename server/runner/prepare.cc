@@ -47,7 +47,7 @@ std::string RefusedByTheory(const spec::ExperimentSpec& spec, const absl::Status
 }
 
 void AddStatus(const std::string& field, const absl::Status& status, spec::Violations& violations) {
-  violations.Add(field, std::string(status.message()));
+  violations.Add(field, std::string{status.message()});
 }
 
 }  // namespace
