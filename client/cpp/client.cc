@@ -38,7 +38,7 @@ bool MayRetry(const absl::Status& status) {
 }
 
 // Sleeps, but wakes when a stop is requested. Returns false if it was.
-bool SleepUnlessStopped(absl::Duration pause, std::stop_token stop) {
+bool SleepUnlessStopped(absl::Duration pause, const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any wake;
   std::unique_lock lock(mutex);
@@ -210,15 +210,30 @@ absl::StatusOr<v1::TrainingJob> Client::Wait(const std::string& name, absl::Dura
 }
 
 absl::StatusOr<v1::TrainingJob> Client::WatchOnce(v1::WatchTrainingJobRequest& request,
-                                                  WatchHandler& handler, std::stop_token stop,
+                                                  WatchHandler& handler,
+                                                  const std::stop_token& stop, std::string& uid,
                                                   bool& progressed) {
   grpc::ClientContext context;
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   const auto reader = stub_->WatchTrainingJob(&context, request);
   v1::WatchTrainingJobResponse response;
   std::optional<v1::TrainingJob> ended;
+  absl::Status replaced;
   while (reader->Read(&response)) {
     progressed = true;
+    if (response.has_snapshot()) {
+      // A name can be used again; records of two jobs must never be joined.
+      const std::string& found = response.snapshot().training_job().uid();
+      if (uid.empty()) {
+        uid = found;
+      } else if (uid != found) {
+        replaced =
+            absl::AbortedError(absl::StrCat(request.name(), " is another job now: its uid is ",
+                                            found, ", before the cut it was ", uid));
+        context.TryCancel();
+        break;
+      }
+    }
     switch (response.event_case()) {
       case v1::WatchTrainingJobResponse::kSnapshot:
         handler.OnSnapshot(response.snapshot().training_job());
@@ -244,6 +259,9 @@ absl::StatusOr<v1::TrainingJob> Client::WatchOnce(v1::WatchTrainingJobRequest& r
     }
   }
   const absl::Status status = ToAbslStatus(reader->Finish());
+  if (!replaced.ok()) {
+    return replaced;
+  }
   if (ended.has_value()) {
     return *std::move(ended);
   }
@@ -258,12 +276,13 @@ absl::StatusOr<v1::TrainingJob> Client::WatchOnce(v1::WatchTrainingJobRequest& r
 }
 
 absl::StatusOr<v1::TrainingJob> Client::Watch(v1::WatchTrainingJobRequest request,
-                                              WatchHandler& handler, std::stop_token stop) {
+                                              WatchHandler& handler, const std::stop_token& stop) {
   Backoff backoff(RandomSeed());
   absl::Time give_up = absl::Now() + options_.give_up_after;
+  std::string uid;  // of the job that is watched, once it is known
   while (true) {
     bool progressed = false;
-    auto result = WatchOnce(request, handler, stop, progressed);
+    auto result = WatchOnce(request, handler, stop, uid, progressed);
     if (result.ok()) {
       return result;
     }

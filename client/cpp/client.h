@@ -58,17 +58,17 @@ class Client {
   absl::StatusOr<v1::TrainingJob> Wait(const std::string& name, absl::Duration timeout);
 
   // Follows a job to its end and answers its final form. A cut stream is resumed after the last
-  // record delivered. Errors: CANCELLED once `stop` is requested; what the server answers; the last
-  // error after give_up_after.
+  // record delivered. Errors: CANCELLED once `stop` is requested; ABORTED if the name has meanwhile
+  // become another job's; what the server answers; the last error after give_up_after.
   absl::StatusOr<v1::TrainingJob> Watch(v1::WatchTrainingJobRequest request, WatchHandler& handler,
-                                        std::stop_token stop = {});
+                                        const std::stop_token& stop = {});
 
  private:
   absl::Status Retrying(absl::Duration try_timeout,
                         const std::function<grpc::Status(grpc::ClientContext&)>& call);
   absl::StatusOr<v1::TrainingJob> WatchOnce(v1::WatchTrainingJobRequest& request,
-                                            WatchHandler& handler, std::stop_token stop,
-                                            bool& progressed);
+                                            WatchHandler& handler, const std::stop_token& stop,
+                                            std::string& uid, bool& progressed);
 
   ClientOptions options_;
   std::unique_ptr<v1::TrainingService::Stub> stub_;
