@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 #include <unistd.h>
-#include <csignal>
 
+#include <atomic>
+#include <csignal>
+#include <string_view>
 #include <thread>
 
 namespace polyak::cli {
@@ -11,12 +13,21 @@ namespace {
 
 constexpr int kInterruptedExitCode = 130;
 
-}  // namespace
+struct Interrupts {
+  std::stop_source stop;
+  std::atomic<bool> somebody_listens = false;
+};
 
-std::stop_token InterruptToken() {
-  // Signals are taken by a thread of their own: a handler may not touch a stop_source.
-  static std::stop_source& source = []() -> std::stop_source& {
-    static auto& stop = *new std::stop_source();
+[[noreturn]] void EndNow() {
+  constexpr std::string_view kText = "polyak: interrupted; jobs go on\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kText.data(), kText.size());
+  _exit(kInterruptedExitCode);
+}
+
+// Signals are taken by a thread of their own: a handler may not touch a stop_source.
+Interrupts& TakenInterrupts() {
+  static Interrupts& interrupts = []() -> Interrupts& {
+    static auto& taken = *new Interrupts();
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
@@ -25,13 +36,25 @@ std::stop_token InterruptToken() {
     std::thread([signals] {
       int signal = 0;
       sigwait(&signals, &signal);
-      stop.request_stop();
+      if (!taken.somebody_listens) {
+        EndNow();
+      }
+      taken.stop.request_stop();
       sigwait(&signals, &signal);
-      _exit(kInterruptedExitCode);
+      EndNow();
     }).detach();
-    return stop;
+    return taken;
   }();
-  return source.get_token();
+  return interrupts;
+}
+
+}  // namespace
+
+void TakeInterrupts() { TakenInterrupts(); }
+
+std::stop_token InterruptToken() {
+  TakenInterrupts().somebody_listens = true;
+  return TakenInterrupts().stop.get_token();
 }
 
 }  // namespace polyak::cli

@@ -4,8 +4,13 @@
 
 namespace polyak::cli {
 
-// A token that Ctrl-C (SIGINT) and SIGTERM stop; a second Ctrl-C ends the program at once. The
-// handler is installed at the first call.
+// Takes SIGINT (Ctrl-C) and SIGTERM for the whole program, which then end it at once with exit code
+// 130. To be called before there are other threads: a thread inherits what it leaves to others, and
+// a signal that one thread does not leave ends the program by itself.
+void TakeInterrupts();
+
+// From the first call on, the first of those signals stops this token instead; a second one ends
+// the program.
 std::stop_token InterruptToken();
 
 }  // namespace polyak::cli

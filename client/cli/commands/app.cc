@@ -8,6 +8,7 @@
 #include "CLI/CLI.hpp"
 #include "client/cli/commands/commands.h"
 #include "client/cli/context.h"
+#include "client/cli/interrupt.h"
 
 namespace polyak::cli {
 namespace {
@@ -24,16 +25,27 @@ constexpr RegisterCommand kCommands[] = {
     RegisterDelete, RegisterPreview, RegisterRace, RegisterPlot, RegisterInfo, RegisterDemo,
 };
 
+// Turns a format's name into its number, as CLI11 reads an enum; its own check lists both.
+std::string ToFormatNumber(std::string& text) {
+  static const auto& formats =
+      *new std::map<std::string, OutputFormat>{{"table", OutputFormat::kTable},
+                                               {"json", OutputFormat::kJson},
+                                               {"yaml", OutputFormat::kYaml},
+                                               {"csv", OutputFormat::kCsv}};
+  const auto found = formats.find(CLI::detail::to_lower(text));
+  if (found == formats.end()) {
+    return "is '" + text + "'; accepted: table, json, yaml, csv";
+  }
+  text = std::to_string(static_cast<int>(found->second));
+  return "";
+}
+
 void AddGlobalFlags(CLI::App& program, Context& context) {
-  static const std::map<std::string, OutputFormat> kFormats = {{"table", OutputFormat::kTable},
-                                                               {"json", OutputFormat::kJson},
-                                                               {"yaml", OutputFormat::kYaml},
-                                                               {"csv", OutputFormat::kCsv}};
   program.add_option("--server", context.server, "address of polyakd: HOST:PORT or unix:PATH")
       ->envname("POLYAK_SERVER")
       ->capture_default_str();
   program.add_option("-o,--output", context.output, "table, json (lines), yaml or csv")
-      ->transform(CLI::CheckedTransformer(kFormats, CLI::ignore_case).description(""))
+      ->transform(CLI::Validator(ToFormatNumber, ""))
       ->type_name("FORMAT")
       ->default_str("table");
   program.add_option("--glyphs", context.glyphs, "of charts: auto, braille or ascii")
@@ -46,13 +58,14 @@ void AddGlobalFlags(CLI::App& program, Context& context) {
                   "seconds to go on trying to reach the server without success")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  program.set_config("--config", "", "a TOML file with any of these flags");
+  program.set_config("--config", "", "a TOML file with any of these flags")->type_name("FILE");
   program.set_version_flag("--version", "polyak " POLYAK_VERSION);
 }
 
 }  // namespace
 
 int Run(int argument_count, char** arguments) {
+  TakeInterrupts();
   CLI::App program(kDescription, "polyak");
   Context context;
   AddGlobalFlags(program, context);
