@@ -1,10 +1,15 @@
 #include "client/cli/spec_file.h"
 
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "client/cli/json_places.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/json_util.h"
@@ -24,6 +29,22 @@ class FirstError : public google::protobuf::io::ErrorCollector {
   std::string text;
 };
 
+// What is wrong with a JSON text, in one line and with its place.
+//   complaint: of protobuf's parser.
+std::string JsonError(const std::string& text, std::string_view complaint) {
+  const JsonPlaces places = FindJsonPlaces(text);
+  if (!places.syntax_error.empty()) {
+    return places.syntax_error;
+  }
+  const std::string message(complaint.substr(0, complaint.find('\n')));
+  const std::string place = PlaceOfJsonError(places, message);
+  return absl::StrCat(place, place.empty() ? "" : ": ", absl::StripPrefix(message, ": "));
+}
+
+absl::Status CantRead(const std::string& path, const std::string& why) {
+  return absl::InvalidArgumentError(absl::StrCat("can't read the spec file '", path, "': ", why));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text,
@@ -34,7 +55,8 @@ absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text,
     const auto status = google::protobuf::util::JsonStringToMessage(text, &spec);
     if (!status.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
-          source, " is not JSON of a TrainingJobSpec: ", std::string(status.message())));
+          source,
+          " is not JSON of a TrainingJobSpec: ", JsonError(text, std::string(status.message()))));
     }
     return spec;
   }
@@ -55,11 +77,23 @@ absl::StatusOr<v1::TrainingJobSpec> ReadSpecFile(const std::string& path) {
     text << std::cin.rdbuf();
     return ParseSpecText(text.str(), "standard input");
   }
+  // A directory opens like a file, and is empty when it is read.
+  std::error_code no_matter;
+  if (std::filesystem::is_directory(path, no_matter)) {
+    return CantRead(path, "it is a directory");
+  }
+  errno = 0;
   std::ifstream file(path);
   if (!file) {
-    return absl::InvalidArgumentError(absl::StrCat("can't read the spec file '", path, "'"));
+    return CantRead(path, std::strerror(errno));
   }
-  text << file.rdbuf();
+  for (std::string part(1 << 16, '\0'); file.good();) {
+    file.read(part.data(), static_cast<std::streamsize>(part.size()));
+    text.write(part.data(), file.gcount());
+  }
+  if (file.bad() || (text.str().empty() && errno != 0)) {
+    return CantRead(path, errno == 0 ? "reading failed" : std::strerror(errno));
+  }
   return ParseSpecText(text.str(), path);
 }
 
