@@ -16,9 +16,18 @@ struct RacePair {
   v1::TrainingJob momentum;
 };
 
-// The table of the demo and of `polyak race`: class, data, kappa, predicted and measured rate of
-// each method, iterations to the tolerance, measured acceleration (ratio of iterations) against the
-// predicted one (ratio of log rates), and whether the bound held at every checked iteration.
+// The table of the demo and of `polyak race`, for people: class, data, kappa, predicted and
+// measured rate of each method (with one standard error), iterations to the tolerance, measured
+// acceleration (ratio of iterations) against the predicted one (ratio of log rates), and whether
+// the bound held at every checked iteration. An iteration count that did not reach the tolerance
+// has a '>'.
 TextTable RaceTable(const std::vector<RacePair>& pairs);
+
+// The same for programs: one number a cell, as exactly as it is known; an empty cell where there is
+// none.
+TextTable RaceColumns(const std::vector<RacePair>& pairs);
+
+// What the data of a spec is, in a few words: "digits, first 50, m = 4096", "log-uniform, d = 10".
+std::string DescribeData(const v1::TrainingJobSpec& spec);
 
 }  // namespace polyak::cli

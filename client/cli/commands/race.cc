@@ -46,8 +46,9 @@ ExitCode Race(const Context& context, v1::TrainingJobSpec spec) {
     PrintJob(context, (*jobs)[1]);
   } else {
     const std::string what = Describe(spec).substr(0, Describe(spec).find(','));
-    const TextTable table = RaceTable({{what, "", (*jobs)[0], (*jobs)[1]}});
-    std::cout << (context.output == OutputFormat::kCsv ? FormatCsv(table) : FormatTable(table));
+    const std::vector<RacePair> pairs = {{what, DescribeData(spec), (*jobs)[0], (*jobs)[1]}};
+    std::cout << (context.output == OutputFormat::kCsv ? FormatCsv(RaceColumns(pairs))
+                                                       : FormatTable(RaceTable(pairs)));
   }
   // The worse of the two outcomes, in the order of the exit codes.
   return std::max(ExitCodeOf((*jobs)[0]), ExitCodeOf((*jobs)[1]));
