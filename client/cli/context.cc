@@ -129,6 +129,20 @@ ExitCode Fail(const Context& context, const absl::Status& status) {
   return code;
 }
 
+ExitCode PrintMessage(const Context& context, const google::protobuf::Message& message) {
+  if (context.output != OutputFormat::kYaml) {
+    std::cout << ToJson(message) << "\n" << std::flush;
+    return kSucceeded;
+  }
+  const auto text = ToYaml(message);
+  if (!text.ok()) {
+    return Fail(context, text.status());
+  }
+  // One stream may hold several documents.
+  std::cout << "---\n" << *text << std::flush;
+  return kSucceeded;
+}
+
 ExitCode PrintJob(const Context& context, const v1::TrainingJob& job) {
   switch (context.output) {
     case OutputFormat::kTable:
@@ -142,16 +156,11 @@ ExitCode PrintJob(const Context& context, const v1::TrainingJob& job) {
       break;
     }
     case OutputFormat::kJson:
-      std::cout << ToJson(job) << "\n";
-      break;
-    case OutputFormat::kYaml: {
-      const auto text = ToYaml(job);
-      if (!text.ok()) {
-        return Fail(context, text.status());
+    case OutputFormat::kYaml:
+      if (const ExitCode code = PrintMessage(context, job); code != kSucceeded) {
+        return code;
       }
-      std::cout << *text;
       break;
-    }
   }
   return ExitCodeOf(job);
 }

@@ -28,6 +28,10 @@ struct Context {
 // Says what went wrong on stderr and answers the exit code for it.
 ExitCode Fail(const Context& context, const absl::Status& status);
 
+// Prints a message on stdout: a line of JSON, or a YAML document. Returns whether that was
+// possible.
+ExitCode PrintMessage(const Context& context, const google::protobuf::Message& message);
+
 // Prints one job on stdout in the chosen format. Returns the exit code of the job.
 ExitCode PrintJob(const Context& context, const v1::TrainingJob& job);
 
@@ -36,7 +40,7 @@ std::string StateName(v1::TrainingJob::State state);
 std::string ReasonName(v1::Termination::Reason reason);
 std::string VerdictName(v1::Certificate::Verdict verdict);
 
-// What a job is in a few words: "quadratic / polyak".
+// What a job is in a few words: "quadratic, Polyak's momentum".
 std::string Describe(const v1::TrainingJobSpec& spec);
 
 }  // namespace polyak::cli

@@ -5,7 +5,7 @@
 
 namespace polyak::cli {
 
-// What a script can rely on; `polyak help exit-codes` prints them.
+// What a script can rely on; `polyak --help` prints them.
 enum ExitCode : int {
   kSucceeded = 0,
   kError = 1,

@@ -100,6 +100,14 @@ std::vector<std::string> Cells(const v1::IterationBatch& batch, int k,
   return cells;
 }
 
+bool DrawsChart(const Context& context) {
+  return context.output == OutputFormat::kTable && context.terminal.output_is_terminal;
+}
+
+bool PrintsEvents(const Context& context) {
+  return context.output == OutputFormat::kJson || context.output == OutputFormat::kYaml;
+}
+
 // A line a record, or an object an event.
 class LineHandler : public client::WatchHandler {
  public:
@@ -107,10 +115,10 @@ class LineHandler : public client::WatchHandler {
       : context_(context), options_(options) {}
 
   void OnSnapshot(const v1::TrainingJob& job) override {
-    if (context_.output == OutputFormat::kJson) {
+    if (PrintsEvents(context_)) {
       v1::WatchTrainingJobResponse event;
       *event.mutable_snapshot()->mutable_training_job() = job;
-      std::cout << ToJson(event) << "\n" << std::flush;
+      PrintMessage(context_, event);
     } else if (!titles_printed_) {
       std::cout << absl::StrJoin(ColumnTitles(options_), Separator()) << "\n" << std::flush;
       titles_printed_ = true;
@@ -118,10 +126,10 @@ class LineHandler : public client::WatchHandler {
   }
 
   void OnIterations(const v1::IterationBatch& batch) override {
-    if (context_.output == OutputFormat::kJson) {
+    if (PrintsEvents(context_)) {
       v1::WatchTrainingJobResponse event;
       *event.mutable_iterations() = batch;
-      std::cout << ToJson(event) << "\n" << std::flush;
+      PrintMessage(context_, event);
       return;
     }
     std::string text;
@@ -261,7 +269,7 @@ void PlainProgress(const std::string& title, std::span<const plot::Envelope> cur
 absl::StatusOr<v1::TrainingJob> Follow(const Context& context, const FollowOptions& options) {
   const std::stop_token stop = InterruptToken();
   client::Client client = context.Connect();
-  if (context.output == OutputFormat::kTable && context.terminal.output_is_terminal) {
+  if (DrawsChart(context)) {
     ChartHandler handler(context);
     auto job = client.Watch(ToRequest(options), handler, stop);
     if (job.ok()) {
@@ -271,6 +279,25 @@ absl::StatusOr<v1::TrainingJob> Follow(const Context& context, const FollowOptio
   }
   LineHandler handler(context, options);
   return client.Watch(ToRequest(options), handler, stop);
+}
+
+ExitCode FollowAndReport(const Context& context, const FollowOptions& options) {
+  const auto ended = Follow(context, options);
+  if (!ended.ok()) {
+    return Fail(context, ended.status());
+  }
+  if (DrawsChart(context)) {
+    return PrintJob(context, *ended);
+  }
+  if (PrintsEvents(context)) {
+    v1::WatchTrainingJobResponse event;
+    *event.mutable_terminal()->mutable_training_job() = *ended;
+    PrintMessage(context, event);
+  } else if (!context.quiet) {
+    std::cerr << ended->name() << " ended: " << ReasonName(ended->termination().reason())
+              << " at iteration " << ended->summary().iterations() << "\n";
+  }
+  return ExitCodeOf(*ended);
 }
 
 absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& context,
@@ -293,7 +320,7 @@ absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& conte
       ++ended;
     });
   }
-  const bool draw = context.output == OutputFormat::kTable && context.terminal.output_is_terminal;
+  const bool draw = DrawsChart(context);
   Screen screen(context.terminal);
   auto last_line = SteadyClock::now();
   while (ended < names.size()) {

@@ -21,9 +21,13 @@ struct FollowOptions {
 };
 
 // Follows one job to its end. On a terminal: a semilog chart that is drawn again as records come,
-// at most ten times a second; in a pipe: a line a record (or a JSON object an event, with -o json),
-// each as it comes. The first Ctrl-C ends the watch, never the job.
+// at most ten times a second; in a pipe: a line a record (or an event a JSON line or YAML
+// document), each as it comes. The first Ctrl-C ends the watch, never the job.
 absl::StatusOr<v1::TrainingJob> Follow(const Context& context, const FollowOptions& options);
+
+// The same, and says how it ended: on a terminal the job's facts below the chart; with -o json or
+// yaml the terminal event, like all others; else a line on stderr. Returns the job's exit code.
+ExitCode FollowAndReport(const Context& context, const FollowOptions& options);
 
 // Follows several jobs at once, drawn into one chart; in a pipe, one progress line a job and second
 // on stderr. labels: one a job.  Answers the final jobs in the same order.

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -45,12 +47,40 @@ std::string CsvCell(const std::string& cell) {
   return quoted + "\"";
 }
 
-void UseBlockStyle(YAML::Node node) {
-  node.SetStyle(YAML::EmitterStyle::Block);
-  if (node.IsSequence() || node.IsMap()) {
-    for (const auto& child : node) {
-      UseBlockStyle(node.IsMap() ? child.second : YAML::Node(child));
+// Whether a reader of YAML takes the bare text for a number, a truth value or nothing.
+bool LooksLikeSomethingElse(const std::string& text) {
+  static const auto& words =
+      *new std::set<std::string>{"true", "false", "yes", "no", "on", "off", "y", "n", "null", "~"};
+  return (text.find_first_of("0123456789") != std::string::npos &&
+          text.find_first_not_of("0123456789+-.:_eExXabcdefABCDEF") == std::string::npos) ||
+         words.count(absl::AsciiStrToLower(text)) > 0;
+}
+
+// Block style throughout. yaml-cpp drops the quotes of scalars, which JSON has on all text.
+void Emit(const YAML::Node& node, YAML::Emitter& emitter) {
+  if (node.IsMap()) {
+    emitter << YAML::Block << YAML::BeginMap;
+    for (const auto& member : node) {
+      emitter << YAML::Key;
+      Emit(member.first, emitter);
+      emitter << YAML::Value;
+      Emit(member.second, emitter);
     }
+    emitter << YAML::EndMap;
+  } else if (node.IsSequence()) {
+    emitter << YAML::Block << YAML::BeginSeq;
+    for (const auto& element : node) {
+      Emit(element, emitter);
+    }
+    emitter << YAML::EndSeq;
+  } else if (node.IsScalar()) {
+    constexpr char kWasQuoted[] = "!";
+    if (node.Tag() == kWasQuoted && LooksLikeSomethingElse(node.Scalar())) {
+      emitter << YAML::DoubleQuoted;
+    }
+    emitter << node.Scalar();
+  } else {
+    emitter << YAML::Null;
   }
 }
 
@@ -94,10 +124,8 @@ std::string ToJson(const google::protobuf::Message& message, bool every_field) {
 
 absl::StatusOr<std::string> ToYaml(const google::protobuf::Message& message) {
   try {
-    YAML::Node node = YAML::Load(ToJson(message));
-    UseBlockStyle(node);
     YAML::Emitter emitter;
-    emitter << node;
+    Emit(YAML::Load(ToJson(message)), emitter);
     return absl::StrCat(emitter.c_str(), "\n");
   } catch (const YAML::Exception& error) {
     return absl::InternalError(absl::StrCat("YAML output: ", error.what()));

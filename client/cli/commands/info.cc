@@ -20,12 +20,7 @@ ExitCode Info(const Context& context) {
     return kSucceeded;
   }
   if (context.output == OutputFormat::kYaml) {
-    const auto text = ToYaml(*info);
-    if (!text.ok()) {
-      return Fail(context, text.status());
-    }
-    std::cout << *text;
-    return kSucceeded;
+    return PrintMessage(context, *info);
   }
   TextTable table;
   table.titles = {"server", context.server};

@@ -6,7 +6,6 @@
 #include "absl/strings/str_format.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/follow.h"
-#include "client/cli/interrupt.h"
 
 namespace polyak::cli {
 namespace {
@@ -41,12 +40,7 @@ ExitCode List(const Context& context, const ListFlags& flags) {
     return Fail(context, response.status());
   }
   if (context.output == OutputFormat::kYaml) {
-    const auto text = ToYaml(*response);
-    if (!text.ok()) {
-      return Fail(context, text.status());
-    }
-    std::cout << *text;
-    return kSucceeded;
+    return PrintMessage(context, *response);
   }
   TextTable table;
   table.titles = {"job",        "what",     "state",     "ended by",
@@ -152,27 +146,15 @@ void RegisterWatch(CLI::App& program, const Context& context, Action& action) {
   command->add_flag("--with-prediction", options->with_prediction, "add the predicted curve");
   command->add_flag("--with-elapsed", options->with_elapsed, "add the training time");
   command->footer(
-      "On a terminal this draws a chart; in a pipe it prints a line a record, with -o json an "
-      "event a line.\n"
+      "On a terminal this draws a chart; in a pipe it prints a line a record, with -o json "
+      "(yaml) an event a line (document).\n"
       "Examples:\n"
       "  polyak watch my-job\n"
       "  polyak watch my-job -o csv > trace.csv");
   command->callback([options, job, &context, &action] {
     action = [options, job, &context] {
       options->name = client::JobName(*job);
-      const auto ended = Follow(context, *options);
-      if (!ended.ok()) {
-        return Fail(context, ended.status());
-      }
-      if (context.output == OutputFormat::kJson) {
-        v1::WatchTrainingJobResponse event;
-        *event.mutable_terminal()->mutable_training_job() = *ended;
-        std::cout << ToJson(event) << "\n";
-      } else if (!context.quiet) {
-        std::cerr << ended->name() << " ended: " << ReasonName(ended->termination().reason())
-                  << " at iteration " << ended->summary().iterations() << "\n";
-      }
-      return ExitCodeOf(*ended);
+      return FollowAndReport(context, *options);
     };
   });
 }

@@ -62,6 +62,12 @@ absl::Status ReadCurves(client::Client& client, const std::string& name, const P
 }
 
 ExitCode Plot(const Context& context, const PlotFlags& flags) {
+  if (context.output != OutputFormat::kTable) {
+    Fail(context, absl::InvalidArgumentError(
+                      "plot draws a picture and has no other format; the records as data: polyak "
+                      "watch JOB -o csv (json, yaml)"));
+    return kUsage;
+  }
   client::Client client = context.Connect();
   std::vector<plot::Envelope> curves;
   std::string title;

@@ -66,16 +66,8 @@ ExitCode Preview(const Context& context, const v1::TrainingJobSpec& spec) {
       std::cout << FormatCsv(PreviewFacts(*preview));
       break;
     case OutputFormat::kJson:
-      std::cout << ToJson(*preview) << "\n";
-      return kSucceeded;
-    case OutputFormat::kYaml: {
-      const auto text = ToYaml(*preview);
-      if (!text.ok()) {
-        return Fail(context, text.status());
-      }
-      std::cout << *text;
-      return kSucceeded;
-    }
+    case OutputFormat::kYaml:
+      return PrintMessage(context, *preview);  // the warnings are in it
   }
   for (const std::string& warning : preview->warnings()) {
     std::cerr << "warning: " << warning << "\n";

@@ -67,18 +67,10 @@ ExitCode Submit(const Context& context, const SubmitFlags& flags, v1::TrainingJo
   if (flags.follow) {
     FollowOptions options;
     options.name = job->name();
-    job = Follow(context, options);
-  } else {
-    client::WatchHandler quiet;
-    v1::WatchTrainingJobRequest watch;
-    watch.set_name(job->name());
-    job = client.Watch(std::move(watch), quiet);
+    return FollowAndReport(context, options);
   }
-  if (!job.ok()) {
-    return Fail(context, job.status());
-  }
-  // With -o json the last line of a follow is the terminal event's job, like `polyak get`.
-  return PrintJob(context, *job);
+  job = client.Wait(job->name(), absl::InfiniteDuration());
+  return job.ok() ? PrintJob(context, *job) : Fail(context, job.status());
 }
 
 }  // namespace
