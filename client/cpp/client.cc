@@ -25,6 +25,9 @@ constexpr int kKeepaliveTimeoutMilliseconds = 20'000;
 // large.
 constexpr int kReceiveBytesMax = 64 << 20;
 
+// Before a try: how long a connection may take to come about.
+constexpr absl::Duration kReconnectMax = absl::Seconds(1);
+
 uint64_t RandomSeed() {
   std::random_device device;
   return (static_cast<uint64_t>(device()) << 32) | device();
@@ -63,7 +66,16 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
 
 Client::Client(ClientOptions options)
     : options_(std::move(options)),
-      stub_(v1::TrainingService::NewStub(MakeChannel(options_.server))) {}
+      channel_(MakeChannel(options_.server)),
+      stub_(v1::TrainingService::NewStub(channel_)) {}
+
+void Client::Reconnect(absl::Time end, const std::stop_token& stop) {
+  constexpr absl::Duration kLook = absl::Milliseconds(50);  // how soon a stop is heard
+  grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
+  while (absl::Now() < end && !stop.stop_requested() &&
+         !channel_->WaitForConnected(absl::ToChronoTime(std::min(absl::Now() + kLook, end)))) {
+  }
+}
 
 absl::Status Client::Retrying(absl::Duration try_timeout,
                               const std::function<grpc::Status(grpc::ClientContext&)>& call) {
@@ -85,6 +97,7 @@ absl::Status Client::Retrying(absl::Duration try_timeout,
       options_.on_retry(status, pause);
     }
     absl::SleepFor(pause);
+    Reconnect(std::min(absl::Now() + std::min(pause, kReconnectMax), give_up), {});
   }
 }
 
@@ -304,6 +317,7 @@ absl::StatusOr<v1::TrainingJob> Client::Watch(v1::WatchTrainingJobRequest reques
     if (!SleepUnlessStopped(pause, stop)) {
       return absl::CancelledError("the watch was stopped; the job goes on");
     }
+    Reconnect(std::min(absl::Now() + std::min(pause, kReconnectMax), give_up), stop);
   }
 }
 

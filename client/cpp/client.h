@@ -70,7 +70,12 @@ class Client {
                                             WatchHandler& handler, const std::stop_token& stop,
                                             std::string& uid, bool& progressed);
 
+  // Tries to connect now, whatever gRPC's own pauses between connections are (a call made during
+  // one fails with the old error), until the connection stands or `end`.
+  void Reconnect(absl::Time end, const std::stop_token& stop);
+
   ClientOptions options_;
+  std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::TrainingService::Stub> stub_;
 };
 
