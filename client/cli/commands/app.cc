@@ -62,6 +62,15 @@ void AddGlobalFlags(CLI::App& program, Context& context) {
   program.set_version_flag("--version", "polyak " POLYAK_VERSION);
 }
 
+// Of the words that no flag and no command took, the first.
+std::string UnknownCommand(const CLI::App& program) {
+  std::string text = "polyak: '" + program.remaining().front() + "' is no command; accepted:";
+  for (const CLI::App* command : program.get_subcommands([](const CLI::App*) { return true; })) {
+    text += " " + command->get_name();
+  }
+  return text + "\nRun with --help for more information.\n";
+}
+
 }  // namespace
 
 int Run(int argument_count, char** arguments) {
@@ -81,6 +90,13 @@ int Run(int argument_count, char** arguments) {
   }
   try {
     program.parse(argument_count, arguments);
+  } catch (const CLI::RequiredError& error) {
+    if (program.get_subcommands().empty() && program.remaining_size() > 0) {
+      std::cerr << UnknownCommand(program);
+      return kUsage;
+    }
+    program.exit(error);
+    return kUsage;
   } catch (const CLI::ParseError& error) {
     return program.exit(error) == 0 ? kSucceeded : kUsage;
   }
