@@ -54,9 +54,9 @@ absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text,
   if (first != std::string::npos && text[first] == '{') {
     const auto status = google::protobuf::util::JsonStringToMessage(text, &spec);
     if (!status.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          source,
-          " is not JSON of a TrainingJobSpec: ", JsonError(text, std::string(status.message()))));
+      return absl::InvalidArgumentError(
+          absl::StrCat(source, " is not JSON of a TrainingJobSpec: ",
+                       JsonError(text, {status.message().data(), status.message().size()})));
     }
     return spec;
   }

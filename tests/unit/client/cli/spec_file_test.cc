@@ -9,6 +9,7 @@
 #include <sstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -115,7 +116,7 @@ TEST_F(SpecFile, ADashIsStandardInput) {
 
 TEST_F(SpecFile, ErrorsNameTheFileAndTheReason) {
   const auto error = [](const std::string& path) {
-    return std::string(ReadSpecFile(path).status().message());
+    return absl::StrCat(ReadSpecFile(path).status().message());
   };
   EXPECT_EQ(
       error((folder_ / "none").string()),
