@@ -142,14 +142,16 @@ TEST(ParseDataset, NoBuiltInSetHasAZeroRow) {
 }
 
 TEST(ParseDataset, AcceptsTheEdges) {
+  const std::string wide_output =
+      "deep_linear_network { width: 10000 depth: 2 dataset { synthetic { examples: 1 "
+      "input_dimension: 1 output_dimension: 10000 } } }";
   ExpectAccepted({
       Relu("name: 'datasets/digits' first_examples: 1797"),
       Relu("name: 'datasets/digits' first_examples: 1"),
       Relu("synthetic { examples: 1 input_dimension: 1 correlation: 0 }"),
       Relu("synthetic { examples: 100000 input_dimension: 100000 correlation: 0.999 }"),
       DeepLinear("synthetic { examples: 1 input_dimension: 2 condition_number: 1 }"),
-      "deep_linear_network { width: 10000 depth: 2 dataset { synthetic { examples: 1 "
-      "input_dimension: 1 output_dimension: 10000 } } }",
+      wide_output,
   });
 }
 

@@ -119,8 +119,7 @@ TEST(ParseQuadratic, AcceptsTheEdges) {
       "quadratic { spectrum { explicit { eigenvalues: [0, 1] } } }",
       "quadratic { spectrum { generated { dimension: 1 condition_number: 1 } } }",
       "quadratic { spectrum { generated { dimension: 10000000 condition_number: 1 } } }",
-      "quadratic { spectrum { generated { dimension: 2 condition_number: 1e300 smoothness: 1e-300 "
-      "} } }",
+      "quadratic { spectrum { generated { dimension: 2 condition_number: 1e300 } } }",
       "quadratic { least_squares { dataset { name: 'datasets/diabetes' } ridge: 0 } }",
       "quadratic { least_squares { dataset { synthetic { examples: 2 input_dimension: 8192 } } } }",
   });
