@@ -176,7 +176,7 @@ TEST(CheckDecision, AsksForFourHeadingsInTheirOrder) {
 }
 
 TEST(CheckLinks, FollowsPathsFromTheRootInAnyFile) {
-  const std::set<std::string> paths = {"docs/theory.md", "docs/decisions/a.md"};
+  const std::set<std::string> paths = {"docs/theory.md", "docs/decisions/thread-sanitizer.md"};
   EXPECT_THAT(CheckLinks({"a.cc", "// Source: docs/theory.md, (T1). In docs/decisions."}, paths),
               IsEmpty());
   EXPECT_THAT(CheckLinks({"a.cc",
@@ -188,14 +188,16 @@ TEST(CheckLinks, FollowsPathsFromTheRootInAnyFile) {
 }
 
 TEST(CheckLinks, FollowsRelativeLinksOfAPage) {
-  const std::set<std::string> paths = {"docs/theory.md", "docs/decisions/a.md", "LICENSE"};
-  EXPECT_THAT(CheckLinks({"docs/decisions/a.md",
+  const std::set<std::string> paths = {"docs/theory.md", "docs/decisions/thread-sanitizer.md",
+                                       "LICENSE"};
+  EXPECT_THAT(CheckLinks({"docs/decisions/thread-sanitizer.md",
                           "[t](../theory.md) [l](../../LICENSE) [w](https://x.org/y.md) [h](#x) "
                           "[s](../theory.md#rates) [f](..)"},
                          paths),
               IsEmpty());
-  EXPECT_THAT(CheckLinks({"docs/decisions/a.md", "[t](theory.md)"}, paths),
-              ElementsAre(HasSubstr("leads to docs/decisions/theory.md")));
+  EXPECT_THAT(CheckLinks({"docs/decisions/thread-sanitizer.md", "[t](theory.md)"}, paths),
+              ElementsAre(HasSubstr("leads to docs/"
+                                    "decisions/theory.md")));
   EXPECT_THAT(CheckLinks({"README.md",
                           "![p](docs/"
                           "absent.png)"},
