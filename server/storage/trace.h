@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
@@ -69,10 +70,13 @@ class MemoryTrace : public TraceReader, public TraceWriter {
     int64_t row;
     double seconds;
   };
+  struct Free {
+    void operator()(double* values) const { std::free(values); }
+  };
   const double* RowAt(int64_t row) const;
 
   const int columns_;
-  std::array<std::unique_ptr<double[]>, kBlocksMax> blocks_;
+  std::array<std::unique_ptr<double[], Free>, kBlocksMax> blocks_;
   int block_count_ = 0;     // writer only
   int64_t capacity_ = 0;    // writer only
   int64_t written_ = 0;     // writer only

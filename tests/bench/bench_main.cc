@@ -3,6 +3,7 @@
 //   polyak_bench [Google Benchmark's flags]
 //   polyak_bench --lossless-watch ADDRESS JOB    internal: the other process of the watched
 //   benchmark
+//   polyak_bench --spin                          internal: a busy process, until it is killed
 
 #include <cstdio>
 #include <cstring>
@@ -30,6 +31,9 @@ std::string ProcessorName() {
 int main(int argument_count, char** arguments) {
   if (argument_count == 4 && std::strcmp(arguments[1], "--lossless-watch") == 0) {
     return polyak::bench::WatchLossless(arguments[2], arguments[3]);
+  }
+  if (argument_count == 2 && std::strcmp(arguments[1], "--spin") == 0) {
+    return polyak::bench::Spin();
   }
   benchmark::AddCustomContext("processor", ProcessorName());
   benchmark::AddCustomContext("polyak", POLYAK_VERSION);

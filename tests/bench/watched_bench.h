@@ -8,4 +8,7 @@ namespace polyak::bench {
 // record came once. Returns 0, or 1 if something was lost.
 int WatchLossless(const std::string& address, const std::string& job);
 
+// The control's process: computes without touching memory, until it is killed.
+[[noreturn]] int Spin();
+
 }  // namespace polyak::bench
