@@ -304,7 +304,9 @@ absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& conte
                                                             std::span<const std::string> names,
                                                             std::span<const std::string> labels,
                                                             const std::string& title) {
-  const std::stop_token stop = InterruptToken();
+  // A lane that fails ends the others: a race of one is none.
+  std::stop_source stop;
+  const std::stop_callback interrupt(InterruptToken(), [&stop] { stop.request_stop(); });
   client::Client client = context.Connect();
   Race race(labels);
   std::vector<absl::StatusOr<v1::TrainingJob>> results(names.size(),
@@ -316,7 +318,10 @@ absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& conte
       LaneHandler handler(race, lane);
       v1::WatchTrainingJobRequest request;
       request.set_name(names[lane]);
-      results[lane] = client.Watch(std::move(request), handler, stop);
+      results[lane] = client.Watch(std::move(request), handler, stop.get_token());
+      if (!results[lane].ok()) {
+        stop.request_stop();
+      }
       ++ended;
     });
   }
@@ -337,11 +342,16 @@ absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& conte
     screen.Draw(race.curves(), title, "");
   }
   std::vector<v1::TrainingJob> jobs;
+  absl::Status error;
   for (auto& result : results) {
-    if (!result.ok()) {
-      return result.status();
+    if (result.ok()) {
+      jobs.push_back(*std::move(result));
+    } else if (error.ok() || absl::IsCancelled(error)) {
+      error = result.status();  // what stopped the others, before what they say of it
     }
-    jobs.push_back(*std::move(result));
+  }
+  if (!error.ok()) {
+    return error;
   }
   return jobs;
 }

@@ -147,8 +147,11 @@ std::string DescribeQuadratic(const v1::QuadraticProblem& problem) {
     return absl::StrCat("spectrum, d = ", problem.spectrum().explicit_().eigenvalues_size());
   }
   const auto& generated = problem.spectrum().generated();
-  const std::string shape = absl::AsciiStrToLower(
-      absl::StripPrefix(v1::GeneratedSpectrum::Shape_Name(generated.shape()), "SHAPE_"));
+  const auto set = generated.shape() == v1::GeneratedSpectrum::SHAPE_UNSPECIFIED
+                       ? v1::GeneratedSpectrum::SHAPE_LOG_UNIFORM
+                       : generated.shape();
+  const std::string shape =
+      absl::AsciiStrToLower(absl::StripPrefix(v1::GeneratedSpectrum::Shape_Name(set), "SHAPE_"));
   return absl::StrCat(absl::StrReplaceAll(shape, {{"_", "-"}}), ", d = ", generated.dimension());
 }
 

@@ -106,7 +106,7 @@ absl::StatusOr<v1::TrainingJob> Client::Submit(v1::CreateTrainingJobRequest requ
     request.set_request_id(RandomRequestId());
   }
   v1::CreateTrainingJobResponse response;
-  absl::Status status = Retrying(options_.call_timeout, [&](grpc::ClientContext& context) {
+  absl::Status status = Retrying(options_.prepare_timeout, [&](grpc::ClientContext& context) {
     return stub_->CreateTrainingJob(&context, request, &response);
   });
   if (!status.ok()) {
@@ -166,7 +166,7 @@ absl::StatusOr<v1::PreviewTrainingJobResponse> Client::Preview(const v1::Trainin
   v1::PreviewTrainingJobRequest request;
   *request.mutable_spec() = spec;
   v1::PreviewTrainingJobResponse response;
-  absl::Status status = Retrying(options_.call_timeout, [&](grpc::ClientContext& context) {
+  absl::Status status = Retrying(options_.prepare_timeout, [&](grpc::ClientContext& context) {
     return stub_->PreviewTrainingJob(&context, request, &response);
   });
   if (!status.ok()) {

@@ -16,6 +16,9 @@ namespace polyak::client {
 struct ClientOptions {
   std::string server = "127.0.0.1:50051";           // host:port, or unix:PATH
   absl::Duration call_timeout = absl::Seconds(30);  // of one try of a unary call
+  // Of one try of Submit and Preview, which wait for the spectrum of the problem: minutes for a
+  // full matrix of thousands of rows. A dead connection is noticed long before.
+  absl::Duration prepare_timeout = absl::Minutes(10);
   // How long a call or a watch goes on trying without one success before it gives up with the last
   // error.
   absl::Duration give_up_after = absl::Seconds(60);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/follow.h"
 #include "client/cli/race_report.h"
@@ -62,6 +63,19 @@ absl::StatusOr<std::string> SubmitOne(client::Client& client, v1::TrainingJobSpe
   return job->name();
 }
 
+// What the predictions rest on, with the digits of the reference figures.
+TextTable SpectraTable(const std::vector<RacePair>& pairs) {
+  TextTable table;
+  table.titles = {"data", "smallest eigenvalue", "largest eigenvalue", "kappa"};
+  for (const RacePair& pair : pairs) {
+    const auto& prediction = pair.momentum.resolution().prediction();
+    table.rows.push_back({pair.data, absl::StrFormat("%.12f", prediction.smallest_eigenvalue()),
+                          absl::StrFormat("%.12f", prediction.largest_eigenvalue()),
+                          absl::StrFormat("%.4f", prediction.condition_number())});
+  }
+  return table;
+}
+
 ExitCode Demo(const Context& context) {
   client::Client client = context.Connect();
   const std::array<std::string, 2> labels = {"gradient descent", "Polyak's momentum"};
@@ -91,7 +105,7 @@ ExitCode Demo(const Context& context) {
   }
   switch (context.output) {
     case OutputFormat::kTable:
-      std::cout << FormatTable(RaceTable(pairs));
+      std::cout << FormatTable(RaceTable(pairs)) << "\n" << FormatTable(SpectraTable(pairs));
       break;
     case OutputFormat::kCsv:
       std::cout << FormatCsv(RaceColumns(pairs));

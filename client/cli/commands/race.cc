@@ -18,6 +18,10 @@ ExitCode Race(const Context& context, v1::TrainingJobSpec spec) {
   if (!spec.stopping().has_relative_loss()) {
     spec.mutable_stopping()->set_relative_loss(kDefaultTolerance);
   }
+  if (spec.optimizer().method_case() != v1::Optimizer::METHOD_NOT_SET && !context.quiet) {
+    std::cerr << "The method of the spec is left out: a race is gradient descent against Polyak's "
+                 "momentum, each with parameters chosen by theory.\n";
+  }
   client::Client client = context.Connect();
   std::vector<std::string> names;
   for (const bool momentum : {false, true}) {
