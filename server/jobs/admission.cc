@@ -6,6 +6,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/util/time_util.h"
+#include "server/base/status_macros.h"
 #include "server/jobs/errors.h"
 #include "server/jobs/identity.h"
 #include "server/jobs/jobs.h"
@@ -58,7 +59,7 @@ struct Jobs::Admission {
   JobDone done;
 };
 
-absl::Status Jobs::ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations) {
+absl::Status Jobs::CheckFits(const v1::Forecast& forecast, spec::Violations& violations) const {
   const double needed = forecast.memory_bytes();
   if (needed > options_.limits.memory_bytes) {
     violations.Add(
@@ -69,6 +70,12 @@ absl::Status Jobs::ReserveMemory(const v1::Forecast& forecast, spec::Violations&
                         options_.limits.memory_bytes / 1e6));
     return InvalidArgument(violations);
   }
+  return absl::OkStatus();
+}
+
+absl::Status Jobs::ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations) {
+  POLYAK_RETURN_IF_ERROR(CheckFits(forecast, violations));
+  const double needed = forecast.memory_bytes();
   const base::MutexLock lock(&mutex_);
   if (reserved_bytes_ + needed > options_.limits.memory_bytes) {
     return ResourceExhausted(
@@ -237,7 +244,8 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
   form->set_state(v1::TrainingJob::STATE_QUEUED);
   *form->mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
       absl::ToUnixNanos(clock_.WallTime()));
-  auto job = std::make_shared<Job>(form, std::move(prepared));
+  const JobOutline outline = OutlineOf(*prepared);
+  auto job = std::make_shared<Job>(form, outline, std::move(prepared));
   job->reserved_bytes = static_cast<int64_t>(admission->reserved_bytes);
   bool is_new = false;
   {
@@ -281,7 +289,13 @@ void Jobs::Preview(const v1::TrainingJobSpec& spec, PreviewDone done) {
   if (!violations.empty()) {
     return RefuseAll(spec, violations, done);
   }
-  const v1::Forecast forecast = runner::ForecastCost(*parsed);
+  v1::Forecast forecast = runner::ForecastCost(*parsed);
+  if (absl::Status status = CheckFits(forecast, violations); !status.ok()) {
+    return done(status);
+  }
+  // Nothing runs, so there will be no records.
+  forecast.set_memory_bytes(forecast.memory_bytes() - forecast.trace_bytes());
+  forecast.set_trace_bytes(0);
   if (absl::Status status = ReserveMemory(forecast, violations); !status.ok()) {
     return done(status);
   }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "server/base/mutex.h"
 #include "server/base/stop_token.h"
@@ -12,35 +11,51 @@
 
 namespace polyak::jobs {
 
+// What readers of a job's records need of its preparation; small, and kept as long as the job.
+struct JobOutline {
+  engine::BoundSpec bound;
+  engine::LinearMethod method;
+  int64_t max_iterations = 0;
+};
+JobOutline OutlineOf(const runner::PreparedJob& prepared);
+
 // One job while the server holds it: its latest snapshot, its trace, and the wish to stop. Shared
 // by the worker that runs it and the handlers that read it.
 class Job {
  public:
-  Job(storage::JobSnapshot snapshot, std::shared_ptr<const runner::PreparedJob> prepared);
+  // prepared: what TakePrepared hands out; null for a job that won't run.
+  Job(storage::JobSnapshot snapshot, const JobOutline& outline,
+      std::shared_ptr<const runner::PreparedJob> prepared);
 
   storage::JobSnapshot snapshot() const;
   void set_snapshot(storage::JobSnapshot snapshot);
   bool ended() const { return snapshot()->has_end_time(); }
 
-  const runner::PreparedJob& prepared() const { return *prepared_; }
+  const JobOutline& outline() const { return outline_; }
+  // Data, matrices and start of the run, handed out once, to the worker: they go when it is done.
+  std::shared_ptr<const runner::PreparedJob> TakePrepared();
   storage::MemoryTrace& trace() { return trace_; }
   const storage::TraceReader& reader() const { return trace_; }
   base::StopToken& stop() { return stop_; }
 
-  // The linearised dynamics for the predicted curve, computed at the first call and kept.
-  // Cost: see engine::Linearize; not for callback threads.
-  const engine::LinearizedStart& Linearized();
+  // The linearised dynamics for the predicted curve, computed from the spec at the first call and
+  // kept; not available above kLinearizedMax eigenvalues, which a reader could not afford.
+  // May throw std::bad_alloc.  Cost: runner::Prepare and engine::Linearize; not for callback
+  // threads.
+  std::shared_ptr<const engine::LinearizedStart> Linearized();
+  static constexpr int64_t kLinearizedMax = 1'000'000;
 
   int64_t reserved_bytes = 0;  // of the memory budget; kept by Jobs
 
  private:
-  const std::shared_ptr<const runner::PreparedJob> prepared_;
+  const JobOutline outline_;
   storage::MemoryTrace trace_;
   base::StopToken stop_;
   mutable base::Mutex mutex_;
   storage::JobSnapshot snapshot_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const runner::PreparedJob> prepared_ ABSL_GUARDED_BY(mutex_);
   base::Mutex linearize_mutex_;
-  std::optional<engine::LinearizedStart> linearized_ ABSL_GUARDED_BY(linearize_mutex_);
+  std::shared_ptr<const engine::LinearizedStart> linearized_ ABSL_GUARDED_BY(linearize_mutex_);
 };
 
 }  // namespace polyak::jobs

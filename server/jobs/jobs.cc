@@ -29,7 +29,8 @@ Jobs::Jobs(const JobsOptions& options, storage::JobStore& store, const base::Clo
       all_workers_up_(options.workers),
       pulse_(clock),
       workers_(options.workers, "trainer"),
-      admission_(std::max(2, options.workers), "admission") {
+      admission_(std::max(2, options.workers), "admission"),
+      readers_(1, "readers") {
   RunCanaries();
 }
 
@@ -39,7 +40,7 @@ void Jobs::RunCanaries() {
   for (int k = 0; k < options_.workers; ++k) {
     workers_.Submit([this] {
       all_workers_up_.arrive_and_wait();  // so that each worker takes one
-      canaries_passed_ += runner::CanaryPasses(clock_) ? 1 : 0;
+      ++(runner::CanaryPasses(clock_) ? canaries_passed_ : canaries_failed_);
     });
   }
 }
@@ -78,7 +79,9 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
   form.set_state(v1::TrainingJob::STATE_RUNNING);
   *form.mutable_start_time() = Now(clock_);
   Change(job, form);
-  const auto result = runner::Run(job->prepared(), job->trace(), job->stop(), clock_);
+  auto prepared = job->TakePrepared();
+  const auto result = runner::Run(*prepared, job->trace(), job->stop(), clock_);
+  prepared.reset();
   if (draining() && result.ok() && result->reason == engine::StopReason::kCancelled) {
     return;  // interrupted, not cancelled: the job stays RUNNING
   }
@@ -98,12 +101,17 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
 
 void Jobs::Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form) {
   *final_form.mutable_end_time() = Now(clock_);
-  // From here on the job holds its trace alone.
-  const int64_t kept = job->trace().allocated_bytes();
+  // From here on the job holds its records and its form alone.
+  job->TakePrepared();
+  const auto kept =
+      job->trace().allocated_bytes() + static_cast<int64_t>(final_form.ByteSizeLong());
   {
     const base::MutexLock lock(&mutex_);
     reserved_bytes_ += static_cast<double>(kept - job->reserved_bytes);
     job->reserved_bytes = kept;
+  }
+  if (options_.on_end) {
+    options_.on_end(final_form);
   }
   Change(job, std::move(final_form));
 }
@@ -190,14 +198,17 @@ absl::Status Jobs::Delete(const std::string& name) {
         "JOB_ACTIVE", name,
         absl::StrCat(name, " has not ended; accepted: an ended job (cancel it first)"));
   }
-  absl::Status result;
-  store_.Remove(name, [&result](const absl::Status& status) { result = status; });
-  if (!result.ok()) {
-    return JobNotFound(name, true);
+  {
+    // Of several deletions of one job the first goes on; the name may soon be another job's.
+    const base::MutexLock lock(&mutex_);
+    const auto place = jobs_.find(name);
+    if (place == jobs_.end() || place->second != job) {
+      return JobNotFound(name, true);
+    }
+    store_.Remove(name, [](const absl::Status& status) { POLYAK_CHECK(status.ok()); });
+    jobs_.erase(place);
+    reserved_bytes_ -= static_cast<double>(job->reserved_bytes);
   }
-  const base::MutexLock lock(&mutex_);
-  jobs_.erase(name);
-  reserved_bytes_ -= static_cast<double>(job->reserved_bytes);
   return absl::OkStatus();
 }
 

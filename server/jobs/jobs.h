@@ -25,6 +25,8 @@ struct JobsOptions {
   spec::Limits limits;
   int workers = 1;
   int64_t queue_capacity = 1000;
+  // Told of every job that has reached its end, on the worker's thread. May be empty.
+  std::function<void(const v1::TrainingJob&)> on_end;
 };
 
 // The life of all jobs, and the only door to them. Safe from any thread; nothing here waits for a
@@ -53,8 +55,9 @@ class Jobs {
   storage::JobSnapshot WithQueuePlace(const storage::JobSnapshot& snapshot) const;
   // The live job behind a name, for readers of its trace.
   absl::StatusOr<std::shared_ptr<Job>> Find(const std::string& name) const;
-  // Runs a task on the threads for computations (the predicted curve's set-up).
-  void Compute(std::function<void()> task) { admission_.Submit(std::move(task)); }
+  // Runs a task for a reader (the predicted curve) on a thread of its own, so that neither jobs nor
+  // admissions wait for it. The task must not throw.
+  void Compute(std::function<void()> task) { readers_.Submit(std::move(task)); }
   Pulse& pulse() { return pulse_; }
 
   // Stops admission, asks running jobs to stop and wakes every reader. Jobs keep their state: they
@@ -65,6 +68,9 @@ class Jobs {
   // job waits beside a free worker, and the server is not draining. To be asked about once a
   // second.
   bool CheckHealth();
+  // Whether a worker has computed the small problem wrongly: this build or processor can't be
+  // trusted, and CheckHealth stays false.
+  bool canary_failed() const { return canaries_failed_ > 0; }
   const JobsOptions& options() const { return options_; }
   bool survives_restart() const { return store_.survives_restart(); }
 
@@ -74,6 +80,9 @@ class Jobs {
   // Answers a request with these violations, and with those that preparing the rest of it shows.
   void RefuseAll(const v1::TrainingJobSpec& spec, const spec::Violations& violations,
                  std::function<void(absl::Status)> done);
+  // InvalidArgument if the job needs more than this server has for all of them.
+  absl::Status CheckFits(const v1::Forecast& forecast, spec::Violations& violations) const;
+  // The same, and ResourceExhausted if it fits only once others are gone.
   absl::Status ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations);
   void ReleaseMemory(int64_t bytes);
   absl::Status TakePlace();
@@ -96,6 +105,7 @@ class Jobs {
   const base::Clock& clock_;
   std::atomic<bool> draining_ = false;
   std::atomic<int> canaries_passed_ = 0;
+  std::atomic<int> canaries_failed_ = 0;
   std::latch all_workers_up_;
   int unresponsive_checks_ = 0;  // in a row; of the thread that calls CheckHealth
 
@@ -114,8 +124,9 @@ class Jobs {
   Pulse pulse_;
   base::WorkerPool workers_;
   // Eigenvalues for Create and Preview, so that long jobs never hold them up. Last, so that it is
-  // gone before what its tasks use.
+  // gone before what its tasks use; likewise what readers compute.
   base::WorkerPool admission_;
+  base::WorkerPool readers_;
 };
 
 }  // namespace polyak::jobs

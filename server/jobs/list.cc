@@ -1,5 +1,7 @@
 #include <charconv>
 #include <functional>
+#include <string>
+#include <unordered_map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -17,6 +19,9 @@ void ClearMatrices(v1::TrainingJobSpec& spec) {
   if (spec.has_quadratic()) {
     if (spec.quadratic().has_matrix()) {
       spec.mutable_quadratic()->mutable_matrix()->clear_values();
+    }
+    if (spec.quadratic().spectrum().has_explicit_()) {
+      spec.mutable_quadratic()->mutable_spectrum()->mutable_explicit_()->clear_eigenvalues();
     }
     spec.mutable_quadratic()->clear_linear_term();
     spec.mutable_quadratic()->clear_initial_point();
@@ -73,10 +78,20 @@ absl::StatusOr<v1::ListTrainingJobsResponse> Jobs::List(
   page.size = request.page_size() == 0 ? kPageSizeDefault : request.page_size();
   page.matches = [&filter](const v1::TrainingJob& job) { return filter.Matches(job); };
   const storage::ListResult result = store_.List(page);
+  std::unordered_map<std::string, int64_t> places;
+  {
+    const base::MutexLock lock(&mutex_);
+    for (const auto& job : queue_) {
+      places.emplace(job->snapshot()->name(), static_cast<int64_t>(places.size()));
+    }
+  }
   v1::ListTrainingJobsResponse response;
   for (const storage::JobSnapshot& snapshot : result.jobs) {
     auto& job = *response.add_training_jobs();
     job = *snapshot;
+    if (const auto place = places.find(job.name()); place != places.end()) {
+      job.set_jobs_ahead(place->second);
+    }
     ClearMatrices(*job.mutable_spec());
   }
   if (result.next_before > 0) {

@@ -58,12 +58,11 @@ void Pulse::WakeMoved() {
   for (auto& [number, watcher] : watchers_) {
     const storage::JobSnapshot snapshot = watcher.job->snapshot();
     const int64_t rows = watcher.job->reader().row_count();
-    if (rows == watcher.seen_rows && snapshot.get() == watcher.seen_snapshot &&
-        now < watcher.deadline) {
+    if (rows == watcher.seen_rows && snapshot == watcher.seen_snapshot && now < watcher.deadline) {
       continue;
     }
     watcher.seen_rows = rows;
-    watcher.seen_snapshot = snapshot.get();
+    watcher.seen_snapshot = snapshot;
     watcher.deadline = watcher.wake();
   }
 }

@@ -40,8 +40,8 @@ class Pulse {
     std::shared_ptr<Job> job;
     Wake wake;
     int64_t seen_rows = -1;
-    const void* seen_snapshot = nullptr;
-    double deadline = 0;  // 0: wake soon
+    storage::JobSnapshot seen_snapshot;  // held, so that its address is not used again
+    double deadline = 0;                 // 0: wake soon
   };
   void Beat();
   void WakeMoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -52,9 +52,9 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
       ->capture_default_str();
   program
       .add_option("--max-duration", options.max_duration_seconds,
-                  "seconds of training time a job may use")
+                  "seconds of training time a job may use, 1 to 3e9")
       ->envname("POLYAKD_MAX_DURATION")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1.0, 3e9))
       ->capture_default_str();
   program.add_option("--log-level", options.log_level, "trace, debug, info, warning, error or off")
       ->envname("POLYAKD_LOG_LEVEL")

@@ -14,6 +14,7 @@
 #include <iostream>
 #include <memory>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -140,10 +141,11 @@ int ServeUntilSignal(grpc::Server& server, jobs::Jobs& jobs, const telemetry::Lo
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
   bool serving = jobs.CheckHealth();
+  bool canary_reported = false;
   SetHealth(server, serving);
   while (true) {
     // Until it serves, look often: clients wait for it.
-    const timespec pause = serving ? timespec{1, 0} : timespec{0, 10'000'000};
+    const timespec pause = serving || canary_reported ? timespec{1, 0} : timespec{0, 10'000'000};
     const int signal = sigtimedwait(&signals, nullptr, &pause);
     if (signal > 0) {
       return signal;
@@ -155,7 +157,35 @@ int ServeUntilSignal(grpc::Server& server, jobs::Jobs& jobs, const telemetry::Lo
         log->error("health: NOT_SERVING, since jobs wait beside workers that don't take them");
       }
     }
+    if (jobs.canary_failed() && !std::exchange(canary_reported, true)) {
+      log->error(
+          "health: NOT_SERVING, since a worker computed a problem of known answer wrongly: this "
+          "build or this processor can't be trusted");
+    }
   }
+}
+
+void LogEnd(const telemetry::Logger& log, const v1::TrainingJob& job) {
+  const std::string outcome =
+      job.has_error() ? absl::StrCat("FAILED: ", job.error().message())
+                      : absl::StrCat(v1::TrainingJob::State_Name(job.state()), ", ",
+                                     v1::Termination::Reason_Name(job.termination().reason()),
+                                     " after ", job.summary().iterations(), " iterations");
+  log->log(job.has_error() ? spdlog::level::err : spdlog::level::info, "ended {}: {}", job.name(),
+           telemetry::Escape(outcome));
+}
+
+// Neither a decomposition nor a network's set-up can be interrupted: after the drain's time, and a
+// little for what ends by itself, the process goes without them. Nothing is lost: what they were
+// for has not been accepted yet, and jobs live in memory only.
+void ExitWhenLate(const telemetry::Logger& log, double drain_seconds) {
+  constexpr double kGraceSeconds = 1;
+  std::thread([log, pause = drain_seconds + kGraceSeconds] {
+    std::this_thread::sleep_for(std::chrono::duration<double>(pause));
+    log->warn("stopped without waiting for computations that can't be interrupted");
+    log->flush();
+    _exit(0);
+  }).detach();
 }
 
 void SayHello(const telemetry::Logger& log, const ServerOptions& options,
@@ -188,17 +218,20 @@ void BlockSignals() {
 }
 
 int Serve(const ServerOptions& options) {
-  for (const absl::Status& status : {CheckListenAddress(options), CheckDataDir(options.data_dir)}) {
-    if (!status.ok()) {
-      return Refuse(status);
-    }
+  // In this order: a refused address leaves no folder behind.
+  if (const absl::Status status = CheckListenAddress(options); !status.ok()) {
+    return Refuse(status);
+  }
+  if (const absl::Status status = CheckDataDir(options.data_dir); !status.ok()) {
+    return Refuse(status);
   }
   const auto log = telemetry::MakeLogger(options.log_level);
   if (!log.ok()) {
     return Refuse(log.status());
   }
   engine::BuiltInDatasets();  // parsed now, not at the first request
-  const jobs::JobsOptions jobs_options = MakeJobsOptions(options);
+  jobs::JobsOptions jobs_options = MakeJobsOptions(options);
+  jobs_options.on_end = [&log](const v1::TrainingJob& job) { LogEnd(*log, job); };
   base::SystemClock clock;
   storage::MemoryJobStore store(clock);
   jobs::Jobs jobs(jobs_options, store, clock);
@@ -212,7 +245,10 @@ int Serve(const ServerOptions& options) {
   if (server == nullptr) {
     return Refuse(absl::UnavailableError(
         absl::StrCat("can't listen on ", options.listen,
-                     ": the address is not of this machine, or something else has it")));
+                     absl::StartsWith(options.listen, "unix:")
+                         ? ": another server has it, its folder can't be written, or the path is "
+                           "longer than 107 bytes"
+                         : ": the address is not of this machine, or something else has it")));
   }
   SayHello(*log, options, jobs_options);
   std::cout << "grpc " << BoundAddress(options.listen, port) << std::endl;
@@ -221,6 +257,7 @@ int Serve(const ServerOptions& options) {
   (*log)->info("signal {}: draining", signal);
   SetHealth(*server, false);
   jobs.Drain();
+  ExitWhenLate(*log, options.drain_seconds);
   server->Shutdown(std::chrono::system_clock::now() +
                    std::chrono::milliseconds(static_cast<int64_t>(options.drain_seconds * 1000)));
   (*log)->info("stopped");

@@ -1,10 +1,13 @@
 #include "server/runner/prepare.h"
 
 #include <cmath>
+#include <limits>
 #include <utility>
 
+#include "server/base/check.h"
 #include "server/engine/plans/plan.h"
 #include "server/spec/describe.h"
+#include "server/spec/parse_training_job.h"
 
 namespace polyak::runner {
 namespace {
@@ -113,6 +116,24 @@ v1::Forecast ForecastRun(const PreparedJob& job) {
     }
   }
   return forecast;
+}
+
+engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec, int64_t dimension_max) {
+  // The spec was accepted once, whatever the server's own limits were then.
+  spec::Limits limits;
+  limits.max_iterations = std::numeric_limits<int64_t>::max();
+  limits.max_duration_seconds = std::numeric_limits<double>::infinity();
+  spec::Violations violations;
+  const auto parsed = spec::ParseTrainingJobSpec(spec, limits, violations);
+  POLYAK_CHECK(parsed.has_value());
+  // Networks have as many eigenvalues as examples at most.
+  if (std::holds_alternative<engine::QuadraticSpec>(parsed->problem) &&
+      engine::EstimateCost(parsed->problem).parameters > static_cast<double>(dimension_max)) {
+    return {};
+  }
+  const auto problem = engine::Instantiate(parsed->problem, parsed->seed);
+  POLYAK_CHECK(problem.ok());
+  return engine::Linearize(*problem);
 }
 
 }  // namespace polyak::runner

@@ -32,6 +32,11 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
 std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
                                            spec::Violations& violations);
 
+// The linearised dynamics of an accepted spec, data drawn anew: not available for a quadratic of
+// more than dimension_max, nor where engine::Linearize has none.
+// May throw std::bad_alloc.  Cost: Instantiate and engine::Linearize.
+engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec, int64_t dimension_max);
+
 // The forecast with the iterations that the predicted rate implies.
 v1::Forecast ForecastRun(const PreparedJob& job);
 

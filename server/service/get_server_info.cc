@@ -35,7 +35,13 @@ grpc::ServerUnaryReactor* TrainingService::GetServerInfo(
 #else
       "g++ ", __VERSION__,
 #endif
-      ", x86-64"));
+      ", ",
+#ifdef __x86_64__
+      "x86-64"
+#else
+      "another processor"
+#endif
+      ));
   DescribeLimits(jobs_.options(), options_, *response->mutable_limits());
   for (const engine::PlanEntry& plan : engine::Plans()) {
     response->add_plans(plan.plan == engine::ExecutionPlan::kDense ? v1::EXECUTION_PLAN_DENSE

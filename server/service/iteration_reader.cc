@@ -2,12 +2,20 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "server/engine/theory/certificate.h"
 #include "server/engine/trainer/trainer.h"
+#include "server/jobs/errors.h"
 
 namespace polyak::service {
+namespace {
+
+// A batch of the predicted curve of many eigenvalues is cut short, so that it comes in about 0.1 s.
+constexpr int64_t kPredictedValuesMax = 20'000'000;
+
+}  // namespace
 
 IterationReader::IterationReader(std::shared_ptr<jobs::Job> job, const ReadOptions& options,
                                  int64_t after_iteration)
@@ -34,11 +42,11 @@ bool IterationReader::HasMoreBelow(int64_t rows, bool ended) const {
 
 double IterationReader::PredictedAt(int64_t row) {
   if (!curve_.has_value()) {
-    const engine::LinearizedStart& start = job_->Linearized();
-    if (!start.available()) {
+    const auto start = job_->Linearized();
+    if (!start->available()) {
       return std::numeric_limits<double>::quiet_NaN();
     }
-    curve_.emplace(start, job_->prepared().theory.method);
+    curve_.emplace(*start, job_->outline().method);
     curve_position_ = 0;
   }
   if (row != curve_position_) {
@@ -55,8 +63,7 @@ void IterationReader::AddRow(int64_t row, const storage::Columns& columns, int64
   batch.add_loss(columns.columns[engine::kLoss][k]);
   batch.add_residual_norm(columns.columns[engine::kResidualNorm][k]);
   batch.add_rate_estimate(columns.columns[engine::kRateEstimate][k]);
-  batch.add_theory_bound(
-      engine::BoundAt(job_->prepared().theory.bound, *initial_residual_norm_, row));
+  batch.add_theory_bound(engine::BoundAt(job_->outline().bound, *initial_residual_norm_, row));
   if (options_.with_prediction) {
     batch.add_predicted_residual_norm(PredictedAt(row));
   }
@@ -75,6 +82,10 @@ bool IterationReader::Next(int64_t max_records, bool ended, v1::IterationBatch& 
   if (!initial_residual_norm_.has_value()) {
     initial_residual_norm_ = trace.Read(0, 1, 1).columns[engine::kResidualNorm][0];
   }
+  if (options_.with_prediction) {
+    const int64_t modes = std::max<int64_t>(job_->Linearized()->eigenvalues.size(), 1);
+    max_records = std::clamp<int64_t>(kPredictedValuesMax / modes, 1, max_records);
+  }
   const int64_t first = NextRow();
   const storage::Columns columns = trace.Read(std::min(first, rows), max_records, options_.stride);
   for (int64_t k = 0; k < columns.row_count(); ++k) {
@@ -89,6 +100,18 @@ bool IterationReader::Next(int64_t max_records, bool ended, v1::IterationBatch& 
     cursor_ = rows - 1;
   }
   return batch.iteration_size() > 0;
+}
+
+absl::Status ReadPredicted(IterationReader& reader, int64_t max_records, bool ended,
+                           v1::IterationBatch& batch) {
+  try {
+    reader.Next(max_records, ended, batch);
+    return absl::OkStatus();
+  } catch (const std::bad_alloc&) {
+    return jobs::ResourceExhausted("MEMORY_IN_USE", "memory",
+                                   "the machine has no memory for the predicted curve now",
+                                   absl::Seconds(1));
+  }
 }
 
 }  // namespace polyak::service

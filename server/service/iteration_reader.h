@@ -55,4 +55,9 @@ class IterationReader {
   int64_t curve_position_ = -1;
 };
 
+// reader.Next, for columns that may need more memory than there is.
+// Errors: ResourceExhausted when it runs out.
+absl::Status ReadPredicted(IterationReader& reader, int64_t max_records, bool ended,
+                           v1::IterationBatch& batch);
+
 }  // namespace polyak::service

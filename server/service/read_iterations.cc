@@ -11,12 +11,14 @@ namespace {
 constexpr int32_t kRecordsDefault = 10'000;
 constexpr int32_t kRecordsMax = 50'000;
 
-void Fill(const ReadRequest& request, int64_t max_records, v1::ReadIterationsResponse& response) {
+absl::Status Fill(const ReadRequest& request, int64_t max_records,
+                  v1::ReadIterationsResponse& response) {
   const bool ended =
       request.job->ended();  // before the trace is read, so that an end is never said too early
   IterationReader reader(request.job, request.options, request.after_iteration);
-  reader.Next(max_records, ended, *response.mutable_iterations());
+  absl::Status status = ReadPredicted(reader, max_records, ended, *response.mutable_iterations());
   response.set_end_of_trace(ended && !reader.HasMore(true));
+  return status;
 }
 
 }  // namespace
@@ -41,14 +43,12 @@ grpc::ServerUnaryReactor* TrainingService::ReadIterations(grpc::CallbackServerCo
   const int64_t max_records =
       request->max_records() == 0 ? kRecordsDefault : request->max_records();
   if (!read->options.with_prediction) {
-    Fill(*read, max_records, *response);
-    reactor->Finish(grpc::Status::OK);
+    reactor->Finish(ToGrpcStatus(Fill(*read, max_records, *response)));
     return reactor;
   }
   // The predicted curve may need the network's first pass: a computation, not for this thread.
   jobs_.Compute([reactor, response, max_records, request = *read] {
-    Fill(request, max_records, *response);
-    reactor->Finish(grpc::Status::OK);
+    reactor->Finish(ToGrpcStatus(Fill(request, max_records, *response)));
   });
   return reactor;
 }

@@ -8,7 +8,7 @@ namespace polyak::service {
 
 absl::Status CheckCursor(const jobs::Job& job, const ReadRequest& request, bool has_cursor) {
   spec::Violations violations;
-  const int64_t iterations_max = job.prepared().spec.stopping.max_iterations;
+  const int64_t iterations_max = job.outline().max_iterations;
   if (request.options.stride < 1) {
     violations.Add("stride", spec::Refusal(request.options.stride, "0 or more"));
   }

@@ -48,7 +48,7 @@ class WaitReactor : public grpc::ServerUnaryReactor {
     const storage::JobSnapshot snapshot = job_->snapshot();
     if (snapshot->has_end_time() || clock_.MonotonicSeconds() >= deadline_) {
       if (!finished_) {
-        *response_->mutable_training_job() = *snapshot;
+        *response_->mutable_training_job() = *jobs_.WithQueuePlace(snapshot);
       }
       FinishOnce(grpc::Status::OK);
     } else if (jobs_.draining()) {

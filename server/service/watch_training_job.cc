@@ -115,15 +115,25 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     // The reactor stays alive until FinishOnce, which waits for it.
     computing_ = true;
     jobs_.Compute([this, ended] {
+      v1::IterationBatch batch;
+      const absl::Status status = Predict(ended, batch);
       const base::MutexLock lock(&mutex_);
       computing_ = false;
       if (finish_after_compute_) {
         Finish(finish_status_);
-        return;
+      } else if (!status.ok()) {
+        FinishOnce(ToGrpcStatus(status));
+      } else {
+        event_.mutable_iterations()->Swap(&batch);
+        Write();
       }
-      reader_.Next(kBatchRecords, ended, *event_.mutable_iterations());
-      Write();
     });
+  }
+
+  // While computing_ is set the reader is this call's alone: the pulse and gRPC's threads must not
+  // wait for it.
+  absl::Status Predict(bool ended, v1::IterationBatch& batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return ReadPredicted(reader_, kBatchRecords, ended, batch);
   }
 
   void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

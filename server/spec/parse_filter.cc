@@ -103,7 +103,8 @@ JobFilter ParseFilter(const std::string& text, Violations& violations) {
   while (!rest.empty()) {
     if (!first) {
       if (!absl::StartsWith(rest, "AND ")) {
-        violations.Add("filter", Refusal(absl::StrCat(Quoted(rest), " after a condition"), "AND"));
+        violations.Add("filter", Refusal(absl::StrCat(Quoted(rest), " after a condition"),
+                                         "AND and one more condition"));
         return filter;
       }
       rest = std::string(absl::StripLeadingAsciiWhitespace(rest.substr(4)));

@@ -53,8 +53,8 @@ void CheckRequestId(const std::string& request_id, Violations& violations) {
   const bool printable = std::all_of(request_id.begin(), request_id.end(),
                                      [](char byte) { return byte > 0x20 && byte < 0x7f; });
   if (request_id.size() > 64 || !printable) {
-    violations.Add("request_id",
-                   Refusal(Quoted(request_id), "1 to 64 printable characters, or empty"));
+    violations.Add("request_id", Refusal(Quoted(request_id),
+                                         "1 to 64 printable characters without spaces, or empty"));
   }
 }
 

@@ -26,7 +26,7 @@ inline constexpr Eigen::Index kFullSpectrumDimensionMax = 1500;
 // Cost: O(d^3).
 absl::StatusOr<SymmetricSpectrum> ComputeSymmetricSpectrum(const Matrix& matrix);
 
-// contract.md, "Matrices": singular is smallest <= 1e-13 largest, indefinite is smallest < -1e-13
+// Singular is smallest <= 1e-13 largest, indefinite is smallest < -1e-13
 // largest.
 inline constexpr double kSingularRelative = 1e-13;
 bool IsSingular(double smallest, double largest);

@@ -99,7 +99,6 @@ RunSummary Trainer::summary() const {
   summary.initial_residual_norm = initial_.residual_norm;
   summary.final_residual_norm = last_.residual_norm;
   summary.windowed = rates_->Windowed();
-  summary.plain_line = rates_->PlainLine();
   summary.overall = rates_->Overall();
   summary.quotient = rates_->Quotient();
   summary.peak_ratio = rates_->peak_ratio();

@@ -40,7 +40,6 @@ struct RunSummary {
   double initial_residual_norm = 0;
   double final_residual_norm = 0;
   RateEstimate windowed;
-  RateEstimate plain_line;
   RateEstimate overall;
   RateEstimate quotient;
   double peak_ratio = 1;  // largest p_t / p_0

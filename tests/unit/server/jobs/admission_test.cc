@@ -63,6 +63,33 @@ TEST_F(JobsTest, MemoryOfActiveJobsIsReservedAndGivenBack) {
   EXPECT_TRUE(jobs_->Cancel("trainingJobs/second").ok());
 }
 
+TEST_F(JobsTest, AnEndedJobHoldsNoMoreThanItsRecordsAndItsForm) {
+  // A server with room for a few networks of this size, none of which has an iteration to do.
+  options_.limits.memory_bytes = 1e7;
+  jobs_ = std::make_unique<Jobs>(options_, store_, clock_);
+  auto request = Request(R"pb(
+    relu_network {
+      dataset { synthetic { examples: 2 input_dimension: 2 } }
+      width: 20000
+    }
+    optimizer { polyak_momentum {} }
+    stopping { max_iterations: 0 })pb");
+  const auto needed = [&] {
+    std::promise<double> bytes;
+    jobs_->Preview(request.spec(), [&](const auto& answer) {
+      bytes.set_value(answer.ok() ? answer->forecast().memory_bytes() : -1);
+    });
+    return bytes.get_future().get();
+  }();
+  ASSERT_GT(needed, 0);
+  // More of them than would fit at once, one after another.
+  for (int k = 0; k < 3 + static_cast<int>(options_.limits.memory_bytes / needed); ++k) {
+    const Answer job = Create(request);
+    ASSERT_TRUE(job.ok()) << job.status();
+    WaitForEnd((*job)->name());
+  }
+}
+
 TEST_F(JobsTest, ARefusalNamesWhatOnlyEigenvaluesShowBesideTheRest) {
   auto request = Request(R"pb(
     quadratic {

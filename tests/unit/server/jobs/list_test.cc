@@ -21,5 +21,23 @@ TEST_F(JobsTest, APageTokenOfAnotherListIsRefused) {
   EXPECT_EQ(jobs_->List(request).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(JobsTest, AListLeavesExplicitNumbersOutAndSaysThePlaceInTheQueue) {
+  ASSERT_TRUE(Create(Request(kEndless, "running")).ok());
+  WaitForRows("trainingJobs/running");
+  auto request = Request(R"pb(
+    quadratic { spectrum { explicit { eigenvalues: [ 1, 2, 3 ] } } }
+    optimizer { gradient_descent {} })pb");
+  for (const char* id : {"first", "second"}) {
+    request.set_training_job_id(id);
+    ASSERT_TRUE(Create(request).ok());
+  }
+  const auto list = jobs_->List({});
+  ASSERT_TRUE(list.ok());
+  ASSERT_EQ(list->training_jobs_size(), 3);
+  EXPECT_EQ(list->training_jobs(0).jobs_ahead(), 1);
+  EXPECT_EQ(list->training_jobs(1).jobs_ahead(), 0);
+  EXPECT_EQ(list->training_jobs(0).spec().quadratic().spectrum().explicit_().eigenvalues_size(), 0);
+}
+
 }  // namespace
 }  // namespace polyak::jobs

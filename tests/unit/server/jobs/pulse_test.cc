@@ -16,7 +16,7 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 std::shared_ptr<Job> MakeJob() {
-  return std::make_shared<Job>(std::make_shared<v1::TrainingJob>(), nullptr);
+  return std::make_shared<Job>(std::make_shared<v1::TrainingJob>(), JobOutline{}, nullptr);
 }
 
 void AppendRow(Job& job) {

@@ -52,7 +52,7 @@ TEST(IterationReader, EveryRecordComesWithItsColumns) {
   IterationReader reader(job.job(), Stride(1), -1);
   const v1::IterationBatch all = ReadAll(reader, 7, false);
   ASSERT_EQ(all.iteration_size(), 20);
-  const engine::BoundSpec& bound = job.job()->prepared().theory.bound;
+  const engine::BoundSpec& bound = job.job()->outline().bound;
   ASSERT_TRUE(bound.exists());
   for (int t = 0; t < 20; ++t) {
     EXPECT_EQ(all.iteration(t), t);
@@ -171,9 +171,8 @@ TEST(IterationReader, ThePredictedCurveIsTheSameWhereverTheReaderBegins) {
   IterationReader whole(job.job(), options, -1);
   const v1::IterationBatch all = ReadAll(whole, 64, true);
   ASSERT_EQ(all.predicted_residual_norm_size(), 400);
-  EXPECT_EQ(
-      all.predicted_residual_norm(0),
-      engine::PredictedCurve(job.job()->Linearized(), job.job()->prepared().theory.method).Next());
+  EXPECT_EQ(all.predicted_residual_norm(0),
+            engine::PredictedCurve(*job.job()->Linearized(), job.job()->outline().method).Next());
   options.stride = 37;
   for (const int64_t after : {-1, 0, 36, 37, 200}) {
     IterationReader part(job.job(), options, after);

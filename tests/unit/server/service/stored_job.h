@@ -27,7 +27,9 @@ class StoredJob {
     const auto spec = spec::ParseTrainingJobSpec(message, {}, violations);
     auto form = std::make_shared<v1::TrainingJob>();
     form->set_name("trainingJobs/a");
-    job_ = std::make_shared<jobs::Job>(form, runner::Prepare(*spec, violations));
+    *form->mutable_spec() = message;
+    const auto prepared = runner::Prepare(*spec, violations);
+    job_ = std::make_shared<jobs::Job>(form, jobs::OutlineOf(*prepared), prepared);
     EXPECT_TRUE(violations.empty());
   }
 

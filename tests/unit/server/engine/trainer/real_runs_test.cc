@@ -154,7 +154,6 @@ TEST(RealRuns, TheRateColumnAndTheCertificateAreThoseOfTheRecords) {
   }
   ASSERT_TRUE(run.summary.windowed.valid());
   EXPECT_EQ(run.summary.windowed.rate, rates.Windowed().rate);
-  EXPECT_EQ(run.summary.plain_line.rate, rates.PlainLine().rate);
   EXPECT_EQ(run.summary.certificate.verdict, checker.certificate().verdict);
   EXPECT_EQ(run.summary.certificate.verdict, Verdict::kPass);
   EXPECT_EQ(run.summary.certificate.least_slack, checker.certificate().least_slack);
