@@ -88,7 +88,7 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
   if (!result.ok()) {
     form.set_state(v1::TrainingJob::STATE_FAILED);
     form.mutable_error()->set_code(static_cast<int>(result.status().code()));
-    form.mutable_error()->set_message(std::string(result.status().message()));
+    form.mutable_error()->set_message(std::string{result.status().message()});
   } else {
     form.set_state(result->reason == engine::StopReason::kCancelled
                        ? v1::TrainingJob::STATE_CANCELLED

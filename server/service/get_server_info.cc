@@ -49,8 +49,8 @@ grpc::ServerUnaryReactor* TrainingService::GetServerInfo(
   }
   for (const engine::BuiltInDataset& set : engine::BuiltInDatasets()) {
     auto& dataset = *response->add_built_in_datasets();
-    dataset.set_name(std::string(set.name));
-    dataset.set_description(std::string(set.description));
+    dataset.set_name(std::string{set.name});
+    dataset.set_description(std::string{set.description});
     dataset.set_examples(set.data->features.rows());
     dataset.set_input_dimension(set.data->features.cols());
     dataset.set_output_dimension(set.data->targets.cols());

@@ -47,7 +47,7 @@ v1::RateEstimate DescribeRate(const engine::RateEstimate& estimate) {
   message.set_standard_error(estimate.standard_error);
   message.set_first_iteration(estimate.first_iteration);
   message.set_last_iteration(estimate.last_iteration);
-  message.set_method(std::string(estimate.method));
+  message.set_method(std::string{estimate.method});
   return message;
 }
 
