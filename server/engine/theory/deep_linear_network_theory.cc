@@ -64,37 +64,19 @@ BoundChoice ChooseDeepLinearNetworkBound(const DeepLinearNetworkInstance& proble
   choice.assumptions.push_back(
       CheckedAssumption("orthogonal_start", none, none, problem.orthogonal_start,
                         "The weights start as scaled orthogonal matrices."));
-  const double kappa = spectra.tuning.condition_number();
-  const double required = WidthOrder(problem, kappa);
-  const auto width = static_cast<double>(problem.width);
-  choice.assumptions.push_back(
-      CheckedAssumption("width_of_theorem_order", required, width, width >= required,
-                        "The width is at least kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / "
-                        "0.01)), the theorem's order with constant 1; "
-                        "hidden constants make it an order, not a threshold."));
-  if (width < required) {
-    choice.warnings.push_back(absl::StrCat(
-        "the width ", problem.width, " is below the theorem's order of about ", required,
-        ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
-  }
+  AddWidthOfTheorem(problem.width, WidthOrder(problem, spectra.tuning.condition_number()),
+                    "The width is at least kappa^5 / s_max^2 (d_y (1 + |W*|^2) + log(r / 0.01)), "
+                    "the theorem's order with constant 1; hidden constants make it an order, not a "
+                    "threshold.",
+                    choice);
   WarnOfLargeTargets(problem, choice);
   if (std::holds_alternative<NesterovMomentumSpec>(parameters.optimizer)) {
-    choice.assumptions.push_back(MethodNotCovered(parameters.method));
+    choice.assumptions.push_back(MethodNotCovered());
     return choice;
   }
   choice.assumptions.push_back(TheoremParametersAssumption(parameters));
-  if (!parameters.theorem_parameters || !problem.orthogonal_start) {
-    return choice;
-  }
-  if (std::holds_alternative<PolyakMomentumSpec>(parameters.optimizer)) {
-    choice.bound.constant = 8 * std::sqrt(kappa);  // (T9)
-    choice.bound.rate = 1 - 1 / (4 * std::sqrt(kappa));
-    choice.bound.theorem = "T9";
-  } else {
-    choice.bound.constant = 1;  // (T11)
-    choice.bound.rate = std::sqrt(1 - parameters.method.step_size * spectra.tuning.smallest / 2);
-    choice.bound.on_stacked_norm = false;
-    choice.bound.theorem = "T11";
+  if (parameters.theorem_parameters && problem.orthogonal_start) {
+    choice.bound = NetworkBound(parameters, spectra.tuning, "T9");
   }
   return choice;
 }

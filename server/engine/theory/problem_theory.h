@@ -26,10 +26,8 @@ struct ProblemSpectra {
 
 // What is known once they are.
 struct ChosenParameters {
-  OptimizerSpec asked;      // as in the spec
   OptimizerSpec optimizer;  // every parameter set
   LinearMethod method;
-  Tuning tuning = Tuning::kTheorem;
   bool theorem_parameters = false;  // equal to what TUNING_THEOREM chooses, to 1e-12
 };
 
@@ -67,7 +65,14 @@ double ComplexRegimeMargin(double momentum, double z);
 // Builders shared by the classes.
 Assumption CheckedAssumption(std::string name, double required, double actual, bool met,
                              std::string text);
-Assumption MethodNotCovered(const LinearMethod& method);
+Assumption MethodNotCovered();
 Assumption TheoremParametersAssumption(const ChosenParameters& parameters);
+// The assumption that a network is as wide as its theorem's order, and the warning if it is not.
+//   text: what the order is, as a sentence.
+void AddWidthOfTheorem(int64_t width, double required, std::string text, BoundChoice& choice);
+// (T8), (T9) for Polyak, (T11) for gradient descent: the bound of a network at its theorem's
+// parameters.   polyak_theorem: the tag of the former.
+BoundSpec NetworkBound(const ChosenParameters& parameters, const TuningSpectrum& spectrum,
+                       std::string polyak_theorem);
 
 }  // namespace polyak::engine

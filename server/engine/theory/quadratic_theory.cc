@@ -54,7 +54,7 @@ BoundChoice ChooseQuadraticBound(const QuadraticInstance& /*problem*/,
     return choice;
   }
   if (!std::holds_alternative<PolyakMomentumSpec>(parameters.optimizer)) {
-    choice.assumptions.push_back(MethodNotCovered(parameters.method));
+    choice.assumptions.push_back(MethodNotCovered());
     return choice;
   }
   const double momentum = parameters.method.momentum;

@@ -41,15 +41,6 @@ std::vector<Assumption> NetworkAssumptions(const ReluNetworkInstance& problem,
   assumptions.push_back(
       CheckedAssumption("gaussian_start", none, none, problem.initial_hidden_weights == nullptr,
                         "The hidden weights start as independent standard normals."));
-  if (!spectra.singular) {
-    const double required = WidthOrder(problem, spectra.tuning);
-    const auto width = static_cast<double>(problem.width);
-    assumptions.push_back(
-        CheckedAssumption("width_of_theorem_order", required, width, width >= required,
-                          "The width is at least lambda^-4 n^4 kappa_hat^4 log^3(n / 0.01), the "
-                          "theorem's order with constant 1; hidden "
-                          "constants make it an order, not a threshold."));
-  }
   return assumptions;
 }
 
@@ -117,31 +108,21 @@ BoundChoice ChooseReluNetworkBound(const ReluNetworkInstance& problem,
                                    const ChosenParameters& parameters) {
   BoundChoice choice;
   choice.assumptions = NetworkAssumptions(problem, spectra);
+  if (!spectra.singular) {
+    AddWidthOfTheorem(problem.width, WidthOrder(problem, spectra.tuning),
+                      "The width is at least lambda^-4 n^4 kappa_hat^4 log^3(n / 0.01), the "
+                      "theorem's order with constant 1; hidden constants make it an order, not a "
+                      "threshold.",
+                      choice);
+  }
   WarnOfLargeTargets(problem, spectra, choice);
   if (std::holds_alternative<NesterovMomentumSpec>(parameters.optimizer)) {
-    choice.assumptions.push_back(MethodNotCovered(parameters.method));
+    choice.assumptions.push_back(MethodNotCovered());
     return choice;
   }
   choice.assumptions.push_back(TheoremParametersAssumption(parameters));
-  const Assumption& width = choice.assumptions[3];
-  if (width.name == "width_of_theorem_order" && width.status == Assumption::Status::kUnmet) {
-    choice.warnings.push_back(absl::StrCat(
-        "the width ", problem.width, " is below the theorem's order of about ", width.required,
-        ", so the certificate will be NOT_APPLICABLE; the bound is checked all the same"));
-  }
-  if (spectra.singular || !parameters.theorem_parameters) {
-    return choice;
-  }
-  const double kappa = spectra.tuning.condition_number();
-  if (std::holds_alternative<PolyakMomentumSpec>(parameters.optimizer)) {
-    choice.bound.constant = 8 * std::sqrt(kappa);  // (T8)
-    choice.bound.rate = 1 - 1 / (4 * std::sqrt(kappa));
-    choice.bound.theorem = "T8";
-  } else {
-    choice.bound.constant = 1;  // (T11)
-    choice.bound.rate = std::sqrt(1 - parameters.method.step_size * spectra.tuning.smallest / 2);
-    choice.bound.on_stacked_norm = false;
-    choice.bound.theorem = "T11";
+  if (!spectra.singular && parameters.theorem_parameters) {
+    choice.bound = NetworkBound(parameters, spectra.tuning, "T8");
   }
   return choice;
 }

@@ -106,8 +106,6 @@ absl::StatusOr<TheoryResolution> Resolve(const ProblemInstance& problem,
   POLYAK_ASSIGN_OR_RETURN(const ProblemSpectra spectra, Analyze(problem, tuning));
   TheoryResolution resolution;
   ChosenParameters parameters;
-  parameters.asked = optimizer;
-  parameters.tuning = tuning;
   parameters.optimizer = optimizer;
   if (NeedsTuning(optimizer)) {
     POLYAK_RETURN_IF_ERROR(CheckTunable(problem, spectra, tuning));

@@ -62,7 +62,7 @@ TEST(CheckedAssumption, SaysWhetherItIsMet) {
 }
 
 TEST(MethodNotCovered, IsAlwaysUnmetAndNamesTheMethod) {
-  const Assumption assumption = MethodNotCovered({0.1, 0.9, 1, 0.9});
+  const Assumption assumption = MethodNotCovered();
   EXPECT_EQ(assumption.name, "method_covered_by_theorem");
   EXPECT_EQ(assumption.status, Assumption::Status::kUnmet);
   EXPECT_TRUE(std::isnan(assumption.required));
@@ -75,6 +75,35 @@ TEST(TheoremParametersAssumption, FollowsTheChosenParameters) {
   EXPECT_EQ(TheoremParametersAssumption(parameters).status, Assumption::Status::kMet);
   parameters.theorem_parameters = false;
   EXPECT_EQ(TheoremParametersAssumption(parameters).status, Assumption::Status::kUnmet);
+}
+
+TEST(AddWidthOfTheorem, WarnsOnlyOfANetworkThatIsTooNarrow) {
+  BoundChoice wide;
+  AddWidthOfTheorem(100, 100, "As wide as it must be.", wide);
+  EXPECT_EQ(wide.assumptions.at(0).status, Assumption::Status::kMet);
+  EXPECT_TRUE(wide.warnings.empty());
+  BoundChoice narrow;
+  AddWidthOfTheorem(99, 100, "As wide as it must be.", narrow);
+  EXPECT_EQ(narrow.assumptions.at(0).status, Assumption::Status::kUnmet);
+  EXPECT_EQ(narrow.warnings.size(), 1U);
+}
+
+TEST(NetworkBound, IsTheTheoremsOwnForPolyakAndPriorWorksForGradientDescent) {
+  const TuningSpectrum spectrum = {1, 16};  // kappa 16, root 4
+  ChosenParameters parameters;
+  parameters.optimizer = PolyakMomentumSpec{};
+  const BoundSpec polyak = NetworkBound(parameters, spectrum, "T8");
+  EXPECT_EQ(polyak.constant, 32);
+  EXPECT_EQ(polyak.rate, 1 - 1.0 / 16);
+  EXPECT_TRUE(polyak.on_stacked_norm);
+  EXPECT_EQ(polyak.theorem, "T8");
+  parameters.optimizer = GradientDescentSpec{};
+  parameters.method.step_size = 1.0 / 16;
+  const BoundSpec descent = NetworkBound(parameters, spectrum, "T8");
+  EXPECT_EQ(descent.constant, 1);
+  EXPECT_EQ(descent.rate, std::sqrt(1 - 1.0 / 32));
+  EXPECT_FALSE(descent.on_stacked_norm);
+  EXPECT_EQ(descent.theorem, "T11");
 }
 
 }  // namespace
