@@ -126,6 +126,10 @@ ExitCode Fail(const Context& context, const absl::Status& status) {
   } else if (absl::IsDeadlineExceeded(status)) {
     std::cerr << "polyak: the server at " << context.server
               << " took too long to answer; what was asked for may have been done all the same\n";
+  } else if (status.message().empty()) {
+    std::cerr << "polyak: the server refused the request ("
+              << absl::StatusCodeToString(status.code())
+              << ") without a word; text that is not valid UTF-8 is one reason\n";
   } else {
     std::cerr << "polyak: " << client::Explain(status) << "\n";
   }

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/interrupt.h"
 #include "client/plot/envelope.h"
 #include "client/plot/semilog_chart.h"
@@ -20,6 +21,28 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 constexpr auto kRedrawPause = std::chrono::milliseconds(100);
 constexpr auto kPlainLinePause = std::chrono::seconds(1);
+
+// The first `columns` characters of a line; colours pass whole, and are switched off at a cut.
+std::string ClipColumns(std::string_view line, int columns) {
+  std::string text;
+  int shown = 0;
+  for (size_t k = 0; k < line.size(); ++k) {
+    if (line[k] == '\033') {
+      const size_t end = std::min(line.find('m', k), line.size() - 1);
+      text.append(line.substr(k, end - k + 1));
+      k = end;
+      continue;
+    }
+    const bool begins = (static_cast<unsigned char>(line[k]) & 0xc0) != 0x80;
+    if (begins && shown == std::max(columns, 1)) {
+      text += "\033[39m";
+      break;
+    }
+    shown += begins ? 1 : 0;
+    text += line[k];
+  }
+  return text;
+}
 
 // Draws over its own earlier output: one write a frame, cursor up by the lines of the last one.
 class Screen {
@@ -35,20 +58,16 @@ class Screen {
     options.color = terminal_.color;
     options.title = title;
     std::string frame = plot::RenderSemilogChart(curves, options);
-    absl::StrAppend(&frame, footer.substr(0, static_cast<size_t>(std::max(terminal_.width - 1, 1))),
-                    "\n");
-    const auto lines = std::count(frame.begin(), frame.end(), '\n');
+    absl::StrAppend(&frame, footer);
+    const auto lines = std::count(frame.begin(), frame.end(), '\n') + 1;
     std::string text;
     if (lines_ > 0) {
       absl::StrAppend(&text, "\033[", lines_, "A");
     }
     // Each line erases what stood behind it; lines of the last frame that this one lacks are erased
     // too.
-    for (const char byte : frame) {
-      if (byte == '\n') {
-        text += "\033[K";
-      }
-      text += byte;
+    for (const std::string& line : std::vector<std::string>(absl::StrSplit(frame, '\n'))) {
+      absl::StrAppend(&text, ClipColumns(line, terminal_.width - 1), "\033[K\n");
     }
     text += "\033[J";
     std::cout << text << std::flush;

@@ -22,14 +22,17 @@ const std::map<std::string, v1::GeneratedSpectrum::Shape>& Shapes() {
 
 void SpecFlags::AddDataset(CLI::App& command, const std::string& default_name) {
   dataset_.name = default_name;
-  command.add_option("--dataset", dataset_.name, "a data set of the server (see polyak info)")
-      ->capture_default_str();
+  CLI::Option* const name =
+      command.add_option("--dataset", dataset_.name, "a data set of the server (see polyak info)")
+          ->capture_default_str();
   command.add_option("--first-examples", dataset_.first_examples, "use only the first N examples")
       ->check(CLI::PositiveNumber);
   command.add_option("--scaling", dataset_.scaling, "none, standardized or unit-norm")
       ->check(CLI::IsMember({"none", "standardized", "unit-norm"}));
-  command.add_option("--synthetic-examples", dataset_.examples,
-                     "draw N synthetic examples instead of --dataset");
+  command
+      .add_option("--synthetic-examples", dataset_.examples,
+                  "draw N synthetic examples instead of --dataset")
+      ->excludes(name);
   command.add_option("--input-dimension", dataset_.input_dimension,
                      "of synthetic data (default 10)");
   command.add_option("--correlation", dataset_.correlation,
@@ -190,6 +193,11 @@ absl::StatusOr<v1::TrainingJobSpec> SpecFlags::Quadratic() const {
     }
     least_squares.set_ridge(ridge_.value_or(0));
   } else {
+    if (dataset_.input_dimension || dataset_.condition_number || dataset_.correlation ||
+        dataset_.first_examples != 0 || !dataset_.scaling.empty()) {
+      return absl::InvalidArgumentError(
+          "flags of data are given without --dataset or --synthetic-examples");
+    }
     if (ridge_.has_value()) {
       return absl::InvalidArgumentError("--ridge belongs to least squares; give --dataset too");
     }

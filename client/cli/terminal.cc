@@ -42,7 +42,9 @@ plot::Glyphs ChooseGlyphs(std::string_view wish, std::string_view locale, std::s
 
 Terminal DetectTerminal(std::string_view glyphs, bool no_color) {
   Terminal terminal;
-  terminal.output_is_terminal = isatty(STDOUT_FILENO) != 0;
+  // One that can move its cursor: a live chart is drawn over itself.
+  const std::string term = Environment("TERM");
+  terminal.output_is_terminal = isatty(STDOUT_FILENO) != 0 && !term.empty() && term != "dumb";
   terminal.errors_are_terminal = isatty(STDERR_FILENO) != 0;
   terminal.color = WantColor(terminal.output_is_terminal, no_color);
   std::string locale = Environment("LC_ALL");
@@ -52,7 +54,7 @@ Terminal DetectTerminal(std::string_view glyphs, bool no_color) {
   if (locale.empty()) {
     locale = Environment("LANG");
   }
-  terminal.glyphs = ChooseGlyphs(glyphs, locale, Environment("TERM"));
+  terminal.glyphs = ChooseGlyphs(glyphs, locale, term);
   winsize size = {};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
     terminal.width = size.ws_col;

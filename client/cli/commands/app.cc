@@ -1,5 +1,7 @@
 #include "client/cli/commands/app.h"
 
+#include <cmath>
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <map>
@@ -40,6 +42,15 @@ std::string ToFormatNumber(std::string& text) {
   return "";
 }
 
+// Ranges let NaN through: every comparison with it is false.
+CLI::Validator IsNumber() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        return std::isnan(std::strtod(text.c_str(), nullptr)) ? "is nan; accepted: a number" : "";
+      },
+      "");
+}
+
 void AddGlobalFlags(CLI::App& program, Context& context) {
   program.add_option("--server", context.server, "address of polyakd: HOST:PORT or unix:PATH")
       ->envname("POLYAK_SERVER")
@@ -56,9 +67,11 @@ void AddGlobalFlags(CLI::App& program, Context& context) {
   program
       .add_option("--give-up-after", context.give_up_after_seconds,
                   "seconds to go on trying to reach the server without success")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 1e9))
+      ->check(IsNumber())
       ->capture_default_str();
   program.set_config("--config", "", "a TOML file with any of these flags")->type_name("FILE");
+  program.allow_config_extras(CLI::config_extras_mode::error);
   program.set_version_flag("--version", "polyak " POLYAK_VERSION);
 }
 
@@ -69,6 +82,16 @@ std::string UnknownCommand(const CLI::App& program) {
     text += " " + command->get_name();
   }
   return text + "\nRun with --help for more information.\n";
+}
+
+// What a program that reads our output must know: that it did not get all of it.
+int CheckOutput(int code) {
+  std::cout.flush();
+  if (std::cout.good()) {
+    return code;
+  }
+  std::cerr << "polyak: standard output could not be written: what it holds is not complete\n";
+  return kError;
 }
 
 }  // namespace
@@ -98,11 +121,11 @@ int Run(int argument_count, char** arguments) {
     program.exit(error);
     return kUsage;
   } catch (const CLI::ParseError& error) {
-    return program.exit(error) == 0 ? kSucceeded : kUsage;
+    return CheckOutput(program.exit(error) == 0 ? kSucceeded : kUsage);
   }
   context.terminal = DetectTerminal(context.glyphs, context.no_color);
   try {
-    return action();
+    return CheckOutput(action());
   } catch (const std::exception& error) {
     std::cerr << "polyak: " << error.what() << "\n";
     return kError;

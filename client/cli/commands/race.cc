@@ -18,10 +18,6 @@ ExitCode Race(const Context& context, v1::TrainingJobSpec spec) {
   if (!spec.stopping().has_relative_loss()) {
     spec.mutable_stopping()->set_relative_loss(kDefaultTolerance);
   }
-  if (spec.optimizer().method_case() != v1::Optimizer::METHOD_NOT_SET && !context.quiet) {
-    std::cerr << "The method of the spec is left out: a race is gradient descent against Polyak's "
-                 "momentum, each with parameters chosen by theory.\n";
-  }
   client::Client client = context.Connect();
   std::vector<std::string> names;
   for (const bool momentum : {false, true}) {
@@ -64,7 +60,9 @@ void RegisterRace(CLI::App& program, const Context& context, Action& action) {
   CLI::App* command = program.add_subcommand(
       "race", "gradient descent against Polyak's momentum, on the same problem, data and start");
   command->footer(
-      "Both run to a loss of 1e-8 of the initial one, or to --tolerance.\n"
+      "Both run to a loss of 1e-8 of the initial one, or to --tolerance, with parameters chosen by "
+      "theory;\n"
+      "the method of a spec file is left out.\n"
       "Examples:\n"
       "  polyak race quadratic --kappa 1e4\n"
       "  polyak race relu --first-examples 50");

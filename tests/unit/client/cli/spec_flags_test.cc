@@ -160,6 +160,7 @@ TEST(SpecFlags, CombinationsThatNoSpecCanExpressAreRefusedByName) {
               HasSubstr("one kind only"));
   EXPECT_THAT(error(Quadratic({"--ridge", "1"})), HasSubstr("--dataset"));
   EXPECT_THAT(error(ReluNetwork({"--correlation", "0.5"})), HasSubstr("--synthetic-examples"));
+  EXPECT_THAT(error(Quadratic({"--first-examples", "3"})), HasSubstr("without --dataset"));
   for (const char* seconds : {"0", "-1", "1e300", "nan"}) {
     EXPECT_THAT(error(Quadratic({"--max-duration", seconds})), HasSubstr("--max-duration is"))
         << seconds;
@@ -172,6 +173,8 @@ TEST(SpecFlags, AnUnknownWordIsRefusedWhileParsing) {
   EXPECT_THROW(Quadratic({"--plan", "fast"}), CLI::ValidationError);
   EXPECT_THROW(Quadratic({"--first-examples", "0"}), CLI::ValidationError);
   EXPECT_THROW(Quadratic({"--kappa", "many"}), CLI::ConversionError);
+  EXPECT_THROW(Quadratic({"--dataset", "datasets/wine", "--synthetic-examples", "9"}),
+               CLI::ExcludesError);
 }
 
 }  // namespace
