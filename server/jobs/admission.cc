@@ -219,6 +219,9 @@ void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
     status = ResourceExhausted("MEMORY_IN_USE", "memory",
                                "the machine has no memory for this job now", kRetryAfter);
   }
+  if (status.ok() && draining()) {
+    status = Draining();  // since the preparation began: nothing accepted now would be run
+  }
   if (!status.ok()) {
     ReleaseMemory(static_cast<int64_t>(admission->reserved_bytes));
     {

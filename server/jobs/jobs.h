@@ -43,12 +43,18 @@ class Jobs {
   // Parses, admits, prepares (on the admission thread) and queues a job.
   // Errors: as documented at TrainingService.CreateTrainingJob.
   void Create(const v1::CreateTrainingJobRequest& request, JobDone done);
+  // Everything known before a run; nothing is stored.  Errors: as Create, without those of ids.
   void Preview(const v1::TrainingJobSpec& spec, PreviewDone done);
 
+  // Errors of the five below: InvalidArgument for what is not a name, a filter or a page token;
+  // NotFound (JOB_EXPIRED for a job that was deleted).
   absl::StatusOr<storage::JobSnapshot> Get(const std::string& name) const;
   absl::StatusOr<v1::ListTrainingJobsResponse> List(
       const v1::ListTrainingJobsRequest& request) const;
+  // A waiting job ends at once, a running one at its next record; an ended one is answered as it
+  // is.
   absl::StatusOr<storage::JobSnapshot> Cancel(const std::string& name);
+  // FailedPrecondition for a job that has not ended.
   absl::Status Delete(const std::string& name);
 
   // The snapshot with jobs_ahead, if its job waits; else the snapshot itself.  Cost: O(queue).

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/match.h"
@@ -10,6 +12,15 @@
 
 namespace polyak::server {
 namespace {
+
+// Ranges let NaN through: every comparison with it is false.
+CLI::Validator IsNumber() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        return std::isnan(std::strtod(text.c_str(), nullptr)) ? "is nan; accepted: a number" : "";
+      },
+      "");
+}
 
 void AddServeFlags(CLI::App& program, ServerOptions& options) {
   program.add_option("--listen", options.listen, "HOST:PORT or unix:PATH; port 0 picks a free one")
@@ -55,6 +66,7 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
                   "seconds of training time a job may use, 1 to 3e9")
       ->envname("POLYAKD_MAX_DURATION")
       ->check(CLI::Range(1.0, 3e9))
+      ->check(IsNumber())
       ->capture_default_str();
   program.add_option("--log-level", options.log_level, "trace, debug, info, warning, error or off")
       ->envname("POLYAKD_LOG_LEVEL")
@@ -64,9 +76,14 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
       .add_option("--drain", options.drain_seconds, "seconds for open calls to end after SIGTERM")
       ->envname("POLYAKD_DRAIN")
       ->check(CLI::Range(0.0, 600.0))
+      ->check(IsNumber())
       ->capture_default_str();
-  program.set_config("--config", "", "a TOML file with any of these flags")
-      ->envname("POLYAKD_CONFIG");
+  // CLI11 reads the file before the environment, so this variable is read here.
+  const char* const config = std::getenv("POLYAKD_CONFIG");
+  program.set_config("--config", config == nullptr ? "" : config,
+                     "a TOML file with any of these flags (environment: POLYAKD_CONFIG)",
+                     config != nullptr);
+  program.allow_config_extras(CLI::config_extras_mode::error);
 }
 
 // Splits HOST:PORT and [HOST]:PORT. Returns false if it is neither.

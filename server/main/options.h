@@ -22,7 +22,7 @@ struct ServerOptions {
   int64_t max_message_mebibytes = 16;
   double max_duration_seconds = 24 * 3600;
   std::string log_level = "info";
-  double drain_seconds = 5;
+  double drain_seconds = 4;
 };
 
 // What the command line asks for: to serve, to check another server's health, or to print text and

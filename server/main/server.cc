@@ -134,12 +134,18 @@ absl::Status CheckDataDir(const std::string& data_dir) {
   return absl::OkStatus();
 }
 
-// Keeps the health service at what the jobs say, until a signal asks to stop. Returns the signal.
-int ServeUntilSignal(grpc::Server& server, jobs::Jobs& jobs, const telemetry::Logger& log) {
+sigset_t StopSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  return signals;
+}
+
+// Keeps the health service at what the jobs say, until a signal asks to stop. Returns the signal.
+int ServeUntilSignal(grpc::Server& server, jobs::Jobs& jobs, const telemetry::Logger& log) {
+  const sigset_t signals = StopSignals();
   bool serving = jobs.CheckHealth();
   bool canary_reported = false;
   SetHealth(server, serving);
@@ -175,14 +181,19 @@ void LogEnd(const telemetry::Logger& log, const v1::TrainingJob& job) {
            telemetry::Escape(outcome));
 }
 
-// Neither a decomposition nor a network's set-up can be interrupted: after the drain's time, and a
-// little for what ends by itself, the process goes without them. Nothing is lost: what they were
-// for has not been accepted yet, and jobs live in memory only.
+// Neither a decomposition nor a network's set-up can be interrupted, and a reader may be stuck:
+// after the drain's time, and a little for what ends by itself, or at a second signal, the process
+// goes without them. Nothing is lost: what was being prepared has not been accepted, and jobs live
+// in memory only.
 void ExitWhenLate(const telemetry::Logger& log, double drain_seconds) {
   constexpr double kGraceSeconds = 1;
-  std::thread([log, pause = drain_seconds + kGraceSeconds] {
-    std::this_thread::sleep_for(std::chrono::duration<double>(pause));
-    log->warn("stopped without waiting for computations that can't be interrupted");
+  std::thread([log, seconds = drain_seconds + kGraceSeconds] {
+    const sigset_t signals = StopSignals();
+    const auto whole = static_cast<time_t>(seconds);
+    const timespec pause = {whole, static_cast<long>(1e9 * (seconds - static_cast<double>(whole)))};
+    const int signal = sigtimedwait(&signals, nullptr, &pause);
+    log->warn(signal > 0 ? "second signal: stopped at once"
+                         : "stopped without waiting for what did not end by itself");
     log->flush();
     _exit(0);
   }).detach();
@@ -210,10 +221,7 @@ int Refuse(const absl::Status& status) {
 }  // namespace
 
 void BlockSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 

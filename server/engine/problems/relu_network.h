@@ -31,6 +31,8 @@ struct ReluNetworkInstance {
   int64_t input_dimension() const { return features.cols(); }
 };
 
+// Draws and scales the data; the weights come later, with the run.
+// Errors: those of MakeDataset (a zero row under unit norm).  Cost: O(n d).
 absl::StatusOr<std::shared_ptr<const ReluNetworkInstance>> MakeReluNetworkInstance(
     const ReluNetworkSpec& spec, Seed seed);
 

@@ -38,7 +38,12 @@ struct BoundChoice {
   std::vector<std::string> warnings;
 };
 
-// One pair of functions a problem class.
+// One pair of functions a problem class. Analyze: the spectrum of H and what tuning rests on, at
+// the cost of the Gram matrix's eigenvalues (O(n^3); one pass over the neurons under ASYMPTOTIC)
+// for ReLU networks, O(1) for the others, whose spectra the instance has. Errors: Internal if an
+// eigenvalue iteration does not converge, OutOfRange for numbers that are not finite.
+// Choose...Bound can't fail: where no theorem applies the bound does not exist, and an assumption
+// says why.
 absl::StatusOr<ProblemSpectra> AnalyzeQuadratic(const QuadraticInstance& problem, Tuning tuning);
 BoundChoice ChooseQuadraticBound(const QuadraticInstance& problem, const ProblemSpectra& spectra,
                                  const ChosenParameters& parameters);

@@ -1,6 +1,7 @@
 #include "server/main/options.h"
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,31 @@ TEST(Options, AnUnknownFlagIsAUsageError) {
   ASSERT_TRUE(std::holds_alternative<ExitCommand>(command));
   EXPECT_EQ(std::get<ExitCommand>(command).exit_code, 2);
   EXPECT_THAT(text, HasSubstr("--speed=9"));
+}
+
+int RefusedWith(const std::vector<const char*>& arguments) {
+  testing::internal::CaptureStderr();
+  const ServerCommand command = Parse(arguments);
+  EXPECT_NE(testing::internal::GetCapturedStderr(), "");
+  return std::holds_alternative<ExitCommand>(command) ? std::get<ExitCommand>(command).exit_code
+                                                      : 0;
+}
+
+TEST(Options, NanIsNoDuration) {
+  EXPECT_EQ(RefusedWith({"--max-duration=nan"}), 2);
+  EXPECT_EQ(RefusedWith({"--drain=nan"}), 2);
+}
+
+TEST(Options, AConfigFileIsReadFromTheEnvironmentAndMayHoldFlagsOnly) {
+  const std::string path = testing::TempDir() + "polyakd_options_test.toml";
+  std::ofstream(path) << "workers = 3\n";
+  setenv("POLYAKD_CONFIG", path.c_str(), 1);
+  EXPECT_EQ(Serving({}).workers, 3);
+  std::ofstream(path) << "wrokers = 3\n";
+  EXPECT_EQ(RefusedWith({}), 2);
+  setenv("POLYAKD_CONFIG", (path + ".absent").c_str(), 1);
+  EXPECT_EQ(RefusedWith({}), 2);
+  unsetenv("POLYAKD_CONFIG");
 }
 
 TEST(Options, HealthCheckIsASubcommand) {
