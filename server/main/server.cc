@@ -190,7 +190,8 @@ void ExitWhenLate(const telemetry::Logger& log, double drain_seconds) {
   std::thread([log, seconds = drain_seconds + kGraceSeconds] {
     const sigset_t signals = StopSignals();
     const auto whole = static_cast<time_t>(seconds);
-    const timespec pause = {whole, static_cast<long>(1e9 * (seconds - static_cast<double>(whole)))};
+    const timespec pause = {whole, static_cast<decltype(timespec::tv_nsec)>(
+                                       1e9 * (seconds - static_cast<double>(whole)))};
     const int signal = sigtimedwait(&signals, nullptr, &pause);
     log->warn(signal > 0 ? "second signal: stopped at once"
                          : "stopped without waiting for what did not end by itself");

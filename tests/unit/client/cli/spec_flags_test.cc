@@ -152,7 +152,7 @@ TEST(SpecFlags, SyntheticDataTakesThePlaceOfANamedSet) {
 
 TEST(SpecFlags, CombinationsThatNoSpecCanExpressAreRefusedByName) {
   const auto error = [](const absl::StatusOr<v1::TrainingJobSpec>& spec) {
-    return std::string(spec.status().message());
+    return std::string{spec.status().message()};
   };
   EXPECT_THAT(error(Quadratic({"--optimizer", "gd", "--momentum", "0.9"})),
               HasSubstr("gradient descent has none"));
@@ -168,13 +168,14 @@ TEST(SpecFlags, CombinationsThatNoSpecCanExpressAreRefusedByName) {
 }
 
 TEST(SpecFlags, AnUnknownWordIsRefusedWhileParsing) {
-  EXPECT_THROW(Quadratic({"--optimizer", "adam"}), CLI::ValidationError);
-  EXPECT_THROW(Quadratic({"--shape", "round"}), CLI::ValidationError);
-  EXPECT_THROW(Quadratic({"--plan", "fast"}), CLI::ValidationError);
-  EXPECT_THROW(Quadratic({"--first-examples", "0"}), CLI::ValidationError);
-  EXPECT_THROW(Quadratic({"--kappa", "many"}), CLI::ConversionError);
-  EXPECT_THROW(Quadratic({"--dataset", "datasets/wine", "--synthetic-examples", "9"}),
-               CLI::ExcludesError);
+  EXPECT_THROW(static_cast<void>(Quadratic({"--optimizer", "adam"})), CLI::ValidationError);
+  EXPECT_THROW(static_cast<void>(Quadratic({"--shape", "round"})), CLI::ValidationError);
+  EXPECT_THROW(static_cast<void>(Quadratic({"--plan", "fast"})), CLI::ValidationError);
+  EXPECT_THROW(static_cast<void>(Quadratic({"--first-examples", "0"})), CLI::ValidationError);
+  EXPECT_THROW(static_cast<void>(Quadratic({"--kappa", "many"})), CLI::ConversionError);
+  EXPECT_THROW(
+      static_cast<void>(Quadratic({"--dataset", "datasets/wine", "--synthetic-examples", "9"})),
+      CLI::ExcludesError);
 }
 
 }  // namespace
