@@ -48,10 +48,11 @@ grpc::ServerUnaryReactor* TrainingService::ListTrainingJobs(
     v1::ListTrainingJobsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto page = jobs_.List(*request);
+  const absl::Status status = page.status();
   if (page.ok()) {
     *response = *std::move(page);
   }
-  reactor->Finish(ToGrpcStatus(page.status()));
+  reactor->Finish(ToGrpcStatus(status));
   return reactor;
 }
 

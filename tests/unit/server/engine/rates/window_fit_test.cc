@@ -16,9 +16,9 @@ WindowFit Literal(const std::vector<double>& bins, const BinWindow& window, bool
   using Real = long double;
   Real w1 = 0, wx = 0, wq = 0, wy = 0, wxx = 0, wxq = 0, wqq = 0, wxy = 0, wqy = 0, wyy = 0;
   for (int k = window.first; k < window.last; ++k) {
-    const Real u = (k - window.first + Real(0.5)) / window.count();
+    const Real u = (k - window.first + Real{0.5}) / window.count();
     const Real w = u * (1 - u);
-    const Real x = k + Real(0.5);
+    const Real x = k + Real{0.5};
     const Real q = std::log(x);
     const Real y = bins[static_cast<size_t>(k)];
     w1 += w, wx += w * x, wq += w * q, wy += w * y, wxx += w * x * x, wxq += w * x * q;
