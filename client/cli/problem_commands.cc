@@ -23,7 +23,7 @@ ExitCode RunWith(const Context& context, const absl::StatusOr<v1::TrainingJobSpe
 
 void AddProblemCommands(CLI::App& command, const Context& context,
                         const ProblemCommandOptions& options,
-                        std::function<ExitCode(v1::TrainingJobSpec)> run,
+                        const std::function<ExitCode(v1::TrainingJobSpec)>& run,
                         std::function<ExitCode()>& action) {
   struct Problem {
     const char* name;

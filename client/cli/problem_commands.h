@@ -18,7 +18,7 @@ struct ProblemCommandOptions {
 // -f FILE; `run` is called with the spec that the flags or the file describe.
 void AddProblemCommands(CLI::App& command, const Context& context,
                         const ProblemCommandOptions& options,
-                        std::function<ExitCode(v1::TrainingJobSpec)> run,
+                        const std::function<ExitCode(v1::TrainingJobSpec)>& run,
                         std::function<ExitCode()>& action);
 
 }  // namespace polyak::cli

@@ -15,7 +15,7 @@ template <typename Detail>
 std::optional<Detail> FindDetail(const absl::Status& status) {
   const auto payload = status.GetPayload(kDetailsUrl);
   google::rpc::Status details;
-  if (!payload.has_value() || !details.ParseFromString(std::string(*payload))) {
+  if (!payload.has_value() || !details.ParseFromString(std::string{*payload})) {
     return std::nullopt;
   }
   for (const auto& any : details.details()) {

@@ -12,8 +12,8 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
     return grpc::Status::OK;
   }
   const auto details = status.GetPayload(jobs::kDetailsUrl);
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
-                      details.has_value() ? std::string(*details) : "");
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string{status.message()},
+                      details.has_value() ? std::string{*details} : "");
 }
 
 }  // namespace polyak::service

@@ -7,10 +7,10 @@
 
 namespace polyak::engine {
 
-extern const std::string_view embedded_diabetes_data_raw;
-extern const std::string_view embedded_diabetes_target;
-extern const std::string_view embedded_digits;
-extern const std::string_view embedded_wine_data;
+extern const std::string_view kDiabetesFeaturesText;
+extern const std::string_view kDiabetesTargetText;
+extern const std::string_view kDigitsText;
+extern const std::string_view kWineText;
 
 namespace {
 
@@ -50,14 +50,14 @@ std::shared_ptr<const Dataset> Standardized(Dataset data) {
 
 std::shared_ptr<const Dataset> Diabetes() {
   Dataset data;
-  data.features = ParseNumbers(embedded_diabetes_data_raw, 10, 0);
-  data.targets = ParseNumbers(embedded_diabetes_target, 1, 0);
+  data.features = ParseNumbers(kDiabetesFeaturesText, 10, 0);
+  data.targets = ParseNumbers(kDiabetesTargetText, 1, 0);
   data.targets.array() -= data.targets.sum() / static_cast<double>(data.targets.rows());
   return Standardized(std::move(data));
 }
 
 std::shared_ptr<const Dataset> Digits() {
-  const Matrix table = ParseNumbers(embedded_digits, 65, 0);
+  const Matrix table = ParseNumbers(kDigitsText, 65, 0);
   Dataset data;
   data.features = table.leftCols(64);
   data.targets.resize(table.rows(), 1);
@@ -68,7 +68,7 @@ std::shared_ptr<const Dataset> Digits() {
 }
 
 std::shared_ptr<const Dataset> Wine() {
-  const Matrix table = ParseNumbers(embedded_wine_data, 14, 1);
+  const Matrix table = ParseNumbers(kWineText, 14, 1);
   Dataset data;
   data.features = table.leftCols(13);
   data.targets = Matrix::Zero(table.rows(), 3);
