@@ -12,4 +12,6 @@ double SystemClock::MonotonicSeconds() const {
 
 absl::Time SystemClock::WallTime() const { return absl::Now(); }
 
+void SystemClock::Sleep(absl::Duration duration) const { absl::SleepFor(duration); }
+
 }  // namespace polyak::base

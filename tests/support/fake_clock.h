@@ -23,6 +23,11 @@ class FakeClock : public base::Clock {
     const base::MutexLock lock(&mutex_);
     return absl::UnixEpoch() + absl::Seconds(seconds_);
   }
+  // Moves the clock instead.
+  void Sleep(absl::Duration duration) const override {
+    const base::MutexLock lock(&mutex_);
+    seconds_ += absl::ToDoubleSeconds(duration);
+  }
   void Advance(absl::Duration duration) {
     const base::MutexLock lock(&mutex_);
     seconds_ += absl::ToDoubleSeconds(duration);
