@@ -2,8 +2,12 @@
 
 #include <utility>
 
+#include "server/engine/linalg/vector_bytes.h"
+
 namespace polyak::engine {
 namespace {
+
+constexpr int64_t kStateKind = 1;  // of the three methods, in a saved state
 
 class GradientDescent : public Optimizer {
  public:
@@ -13,6 +17,19 @@ class GradientDescent : public Optimizer {
   const Vector& iterate() const override { return iterate_; }
   void Update(const Vector& gradient) override { iterate_.noalias() -= step_size_ * gradient; }
   std::optional<LinearMethod> linear() const override { return LinearMethod{step_size_, 0, 0, 1}; }
+
+  void Save(base::ByteSink& out) const override {
+    out.WriteInt(kStateKind);
+    out.WriteDouble(step_size_);
+    SaveVector(iterate_, out);
+  }
+
+  absl::Status Load(base::ByteSource& in) override {
+    in.ExpectInt(kStateKind, "the method of a saved state");
+    in.ExpectDouble(step_size_, "the step size of a saved state");
+    LoadVector(in, iterate_);
+    return in.status();
+  }
 
  private:
   const double step_size_;

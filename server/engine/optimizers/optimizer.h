@@ -4,6 +4,8 @@
 #include <optional>
 #include <variant>
 
+#include "absl/status/status.h"
+#include "server/base/bytes.h"
 #include "server/engine/linalg/types.h"
 
 namespace polyak::engine {
@@ -40,6 +42,12 @@ class Optimizer {
   // t -> t + 1.  gradient: (d), at iterate(). No allocation.
   virtual void Update(const Vector& gradient) = 0;
   virtual std::optional<LinearMethod> linear() const = 0;  // nullopt: DENSE is the only plan
+  // Iterate and memory, to the bit, with the method and its parameters to know them by.
+  virtual void Save(base::ByteSink& out) const = 0;
+  // What Save wrote, into an optimizer of the same spec and dimension. Allocates nothing.
+  // Errors: DataLoss for another method, other parameters, another dimension, or too few bytes;
+  // then the optimizer may hold a part of what was read, and must not be used.
+  virtual absl::Status Load(base::ByteSource& in) = 0;
 };
 
 // spec: every parameter set (POLYAK_CHECKed).  initial_point: w_0 (d).

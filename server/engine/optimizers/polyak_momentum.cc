@@ -2,8 +2,12 @@
 
 #include <utility>
 
+#include "server/engine/linalg/vector_bytes.h"
+
 namespace polyak::engine {
 namespace {
+
+constexpr int64_t kStateKind = 2;  // of the three methods, in a saved state
 
 class PolyakMomentum : public Optimizer {
  public:
@@ -29,6 +33,23 @@ class PolyakMomentum : public Optimizer {
 
   std::optional<LinearMethod> linear() const override {
     return LinearMethod{step_size_, momentum_, 0, 1};
+  }
+
+  void Save(base::ByteSink& out) const override {
+    out.WriteInt(kStateKind);
+    out.WriteDouble(step_size_);
+    out.WriteDouble(momentum_);
+    SaveVector(iterate_, out);
+    SaveVector(memory_, out);
+  }
+
+  absl::Status Load(base::ByteSource& in) override {
+    in.ExpectInt(kStateKind, "the method of a saved state");
+    in.ExpectDouble(step_size_, "the step size of a saved state");
+    in.ExpectDouble(momentum_, "the momentum of a saved state");
+    LoadVector(in, iterate_);
+    LoadVector(in, memory_);
+    return in.status();
   }
 
  private:

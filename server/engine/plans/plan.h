@@ -6,7 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/bytes.h"
 #include "server/engine/optimizers/optimizer.h"
 #include "server/engine/problems/problem.h"
 #include "server/engine/problems/registry.h"
@@ -29,6 +31,15 @@ class Stepper {
   virtual void Step() = 0;            // t -> t + 1; no allocation, lock, clock, I/O
   // Of the last observed iterate; NaN where there are no activations.
   virtual double flipped_share() const = 0;
+  // Everything that the next Step and Observe depend on, to the bit; between an Observe and the
+  // Step after it, or before the first Observe.
+  virtual void Save(base::ByteSink& out) const = 0;
+  // What Save wrote, into a stepper just made of the same experiment: as if the iterate had been
+  // observed, so the next call is Step. Allocates no more than a run does.
+  // Errors: DataLoss if the bytes do not fit the experiment, or if what they hold gives another
+  // observation here than where they were saved; then the stepper must not be used.
+  // Cost: up to one Observe.
+  virtual absl::Status Load(base::ByteSource& in) = 0;
 };
 
 struct Eligibility {

@@ -1,6 +1,8 @@
 #include "server/engine/rates/rate_estimator.h"
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 
 #include "server/engine/rates/window_fit.h"
@@ -10,7 +12,8 @@ namespace {
 
 constexpr size_t kBinsMax = 512;
 constexpr int kBinsLeast = 24;
-constexpr double kShare = 0.8;  // of the bins, from the end: the window
+constexpr int64_t kCountMax = int64_t{1} << 50;  // of values: more than a machine can see
+constexpr double kShare = 0.8;                   // of the bins, from the end: the window
 constexpr double kCurvedRatio =
     1.5;                           // by how much the power of t must cut the error to be believed
 constexpr double kDecayLeast = 5;  // nats in the window
@@ -159,6 +162,57 @@ RateEstimate RateEstimator::Quotient() const {
   estimate.last_iteration = count_ - 1;
   estimate.method = "last quotient";
   return estimate;
+}
+
+void RateEstimator::Save(base::ByteSink& out) const {
+  out.WriteDouble(floor_);
+  out.WriteDoubles(bins_);
+  out.WriteInt(bin_width_);
+  out.WriteInt(in_bin_);
+  out.WriteDouble(bin_sum_);
+  out.WriteInt(closed_ ? 1 : 0);
+  out.WriteInt(count_);
+  out.WriteInt(next_refresh_);
+  out.WriteDouble(column_);
+  out.WriteDouble(first_value_);
+  out.WriteDouble(value_);
+  out.WriteDouble(previous_value_);
+  out.WriteDouble(peak_);
+  out.WriteInt(peak_iteration_);
+}
+
+absl::Status RateEstimator::Load(base::ByteSource& in) {
+  floor_ = in.ReadDouble();
+  bins_.resize(static_cast<size_t>(in.ReadIntWithin(0, kBinsMax - 1)));
+  for (double& bin : bins_) {
+    bin = in.ReadDouble();
+  }
+  bin_width_ = in.ReadIntWithin(1, kCountMax);
+  in_bin_ = in.ReadIntWithin(0, kCountMax);
+  bin_sum_ = in.ReadDouble();
+  closed_ = in.ReadIntWithin(0, 1) == 1;
+  count_ = in.ReadIntWithin(0, kCountMax);
+  next_refresh_ = in.ReadIntWithin(0, 2 * kCountMax);
+  column_ = in.ReadDouble();
+  first_value_ = in.ReadDouble();
+  value_ = in.ReadDouble();
+  previous_value_ = in.ReadDouble();
+  peak_ = in.ReadDouble();
+  peak_iteration_ = in.ReadIntWithin(0, kCountMax);
+  if (in.status().ok() && !Consistent()) {
+    in.Fail(absl::DataLossError("the rate estimator of a saved state counts what can't be"));
+  }
+  return in.status();
+}
+
+bool RateEstimator::Consistent() const {
+  const int64_t binned = static_cast<int64_t>(bins_.size()) * bin_width_ + in_bin_;
+  const bool binned_all = closed_ ? binned <= count_ : binned == count_;
+  const bool numbers =
+      std::isfinite(bin_sum_) &&
+      std::all_of(bins_.begin(), bins_.end(), [](double y) { return std::isfinite(y); });
+  return binned_all && numbers && std::has_single_bit(static_cast<uint64_t>(bin_width_)) &&
+         in_bin_ < bin_width_ && next_refresh_ >= count_ && peak_iteration_ <= count_;
 }
 
 }  // namespace polyak::engine

@@ -5,6 +5,9 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "server/base/bytes.h"
+
 namespace polyak::engine {
 
 struct RateEstimate {
@@ -44,13 +47,23 @@ class RateEstimator {
     return peak_ > first_value_ ? peak_ / first_value_ : 1;
   }  // largest p_t / p_0
   int64_t peak_iteration() const { return peak_iteration_; }
+  int64_t count() const { return count_; }  // values seen
+
+  // All of it, to the bit, the floor included: at most 512 bins.
+  void Save(base::ByteSink& out) const;
+  // What Save wrote, in place of what was here.
+  // Errors: DataLoss for numbers that no estimator has, or too few bytes; then the estimator must
+  // not be used.
+  absl::Status Load(base::ByteSource& in);
 
  private:
+  // Whether counts fit one another, as those of every estimator do.
+  bool Consistent() const;
   void CloseBin();
   RateEstimate Describe(double slope, double standard_error, int first_bin,
                         std::string_view method) const;
 
-  const double floor_;
+  double floor_;
   std::vector<double> bins_;  // mean log p over bin_width_ iterations each
   int64_t bin_width_ = 1;
   int64_t in_bin_ = 0;  // values in the bin that is being filled

@@ -7,6 +7,7 @@ namespace polyak::engine {
 namespace {
 
 constexpr int64_t kPowerInterval = 1024;
+constexpr int64_t kIterationsMax = int64_t{1} << 50;  // more than a machine can see
 
 }  // namespace
 
@@ -71,6 +72,39 @@ Certificate CertificateChecker::certificate() const {
     certificate.verdict = certificate.bound_held ? Verdict::kPass : Verdict::kViolated;
   }
   return certificate;
+}
+
+void CertificateChecker::Save(base::ByteSink& out) const {
+  out.WriteDouble(bound_.constant);
+  out.WriteDouble(bound_.rate);
+  out.WriteDouble(bound_.slack_factor);
+  out.WriteInt(bound_.on_stacked_norm ? 1 : 0);
+  out.WriteDouble(floor_);
+  out.WriteDouble(reference_);
+  out.WriteDouble(current_);
+  out.WriteInt(closed_ ? 1 : 0);
+  out.WriteInt(checked_);
+  out.WriteDouble(least_slack_);
+  out.WriteInt(least_slack_iteration_);
+  out.WriteDouble(last_slack_);
+  out.WriteInt(first_violation_);
+}
+
+absl::Status CertificateChecker::Load(base::ByteSource& in) {
+  in.ExpectDouble(bound_.constant, "the bound's constant of a saved state");
+  in.ExpectDouble(bound_.rate, "the bound's rate of a saved state");
+  in.ExpectDouble(bound_.slack_factor, "the bound's slack of a saved state");
+  in.ExpectInt(bound_.on_stacked_norm ? 1 : 0, "the bound's norm of a saved state");
+  floor_ = in.ReadDouble();
+  reference_ = in.ReadDouble();
+  current_ = in.ReadDouble();
+  closed_ = in.ReadIntWithin(0, 1) == 1;
+  checked_ = in.ReadIntWithin(0, kIterationsMax);
+  least_slack_ = in.ReadDouble();
+  least_slack_iteration_ = in.ReadIntWithin(0, checked_);
+  last_slack_ = in.ReadDouble();
+  first_violation_ = in.ReadIntWithin(-1, checked_);
+  return in.status();
 }
 
 double BoundAt(const BoundSpec& bound, double initial_residual_norm, int64_t iteration) {

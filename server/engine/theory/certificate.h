@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "server/base/bytes.h"
 #include "server/engine/theory/theory.h"
 
 namespace polyak::engine {
@@ -33,6 +35,13 @@ class CertificateChecker {
   // In order from t = 0.  stacked_norm: p_t, or infinity / NaN of a diverged run.
   void Add(int64_t iteration, double residual_norm, double stacked_norm);
   Certificate certificate() const;
+
+  // What was compared so far, to the bit, and the bound's numbers to know it by.
+  void Save(base::ByteSink& out) const;
+  // What Save wrote, into a checker of the same bound; the floor is the saved one.
+  // Errors: DataLoss for another bound, counts that can't be, or too few bytes; then the checker
+  // must not be used.
+  absl::Status Load(base::ByteSource& in);
 
  private:
   BoundSpec bound_;

@@ -6,10 +6,38 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
+
 namespace polyak::engine {
 namespace {
 
 constexpr double kDivergenceFactor = 1e12;
+// The layout of a saved state; another number for every change of it, in any part.
+constexpr int64_t kStateLayout = 1;
+
+void Write(const Observation& observation, base::ByteSink& out) {
+  out.WriteDouble(observation.loss);
+  out.WriteDouble(observation.residual_norm);
+}
+
+Observation ReadObservation(base::ByteSource& in) { return {in.ReadDouble(), in.ReadDouble()}; }
+
+// -1 for a run that goes on: one that was asked to stop does, where it is loaded.
+int64_t ReasonNumber(const std::optional<StopReason>& reason) {
+  return reason.value_or(StopReason::kCancelled) == StopReason::kCancelled
+             ? -1
+             : static_cast<int64_t>(*reason);
+}
+
+// Of the reasons that a trainer has of its own.
+std::optional<StopReason> ReadReason(base::ByteSource& in) {
+  const int64_t number = in.ReadIntWithin(-1, static_cast<int64_t>(StopReason::kDiverged));
+  if (number == static_cast<int64_t>(StopReason::kTimeLimit)) {
+    in.Fail(absl::DataLossError("the reason of a saved state is that of a clock"));
+  }
+  return number < 0 ? std::nullopt : std::optional(static_cast<StopReason>(number));
+}
 
 }  // namespace
 
@@ -106,6 +134,56 @@ RunSummary Trainer::summary() const {
   summary.flipped_share = stepper_->flipped_share();
   summary.certificate = checker_->certificate();
   return summary;
+}
+
+void Trainer::Save(base::ByteSink& out) const {
+  out.WriteInt(kStateLayout);
+  out.WriteInt(progress_.iteration);
+  if (progress_.iteration >= 0) {
+    out.WriteInt(ReasonNumber(progress_.reason));
+    Write(initial_, out);
+    Write(last_, out);
+    out.WriteDouble(previous_residual_norm_);
+    out.WriteDouble(loss_target_);
+    out.WriteDouble(divergence_level_);
+    rates_->Save(out);
+    checker_->Save(out);
+  }
+  stepper_->Save(out);
+}
+
+absl::Status Trainer::Load(base::ByteSource& in) {
+  in.ExpectInt(kStateLayout, "the layout of a saved state");
+  progress_ = {};
+  progress_.iteration = in.ReadIntWithin(-1, stopping_.max_iterations);
+  if (in.status().ok() && progress_.iteration >= 0) {
+    POLYAK_RETURN_IF_ERROR(LoadRecords(in));
+  }
+  POLYAK_RETURN_IF_ERROR(in.status());
+  POLYAK_RETURN_IF_ERROR(stepper_->Load(in));
+  if (!in.at_end()) {
+    in.Fail(absl::DataLossError("a saved state goes on after its end"));
+  }
+  return in.status();
+}
+
+absl::Status Trainer::LoadRecords(base::ByteSource& in) {
+  progress_.reason = ReadReason(in);
+  initial_ = ReadObservation(in);
+  last_ = ReadObservation(in);
+  previous_residual_norm_ = in.ReadDouble();
+  loss_target_ = in.ReadDouble();
+  divergence_level_ = in.ReadDouble();
+  rates_.emplace(0);  // the floor is the saved one
+  POLYAK_RETURN_IF_ERROR(rates_->Load(in));
+  checker_.emplace(theory_.bound, theory_.prediction.assumptions, 0);
+  POLYAK_RETURN_IF_ERROR(checker_->Load(in));
+  if (rates_->count() != progress_.iteration + 1) {
+    return absl::DataLossError(absl::StrCat("a saved state has ", rates_->count(),
+                                            " values of the rate at iteration ",
+                                            progress_.iteration));
+  }
+  return in.status();
 }
 
 }  // namespace polyak::engine

@@ -5,6 +5,8 @@
 #include <memory>
 #include <optional>
 
+#include "absl/status/status.h"
+#include "server/base/bytes.h"
 #include "server/base/row_sink.h"
 #include "server/base/stop_token.h"
 #include "server/engine/plans/plan.h"
@@ -67,7 +69,21 @@ class Trainer {
   // flipped_share.
   RunSummary summary() const;
 
+  // The run so far, between two calls of Advance: everything that the records to come and the
+  // summary depend on, to the bit. A stop asked for is not kept: it belongs to the process, and a
+  // run that is loaded goes on.
+  // Cost: the optimizer's vectors, and about 5 kB; no copy of them is made.
+  void Save(base::ByteSink& out) const;
+  // What Save wrote, and nothing after it, into a trainer just made of the same arguments (sink and
+  // stop aside). Advance then appends the rows after the last saved one, the very bits that the
+  // saved run would have.
+  // Errors: DataLoss if the bytes are not of a run of this experiment, theory and stopping rule, or
+  // give another observation here than where they were saved; those of `in`. Then the trainer must
+  // not be used.   Cost: as Save, and the plan's Observe.
+  absl::Status Load(base::ByteSource& in);
+
  private:
+  absl::Status LoadRecords(base::ByteSource& in);
   void Start(const Observation& observation);
   double StackedNorm(double residual_norm) const;
   std::optional<StopReason> Check(int64_t iteration, const Observation& observation,

@@ -2,13 +2,20 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/saved_state.h"
 #include "tests/unit/server/engine/optimizers/recursion.h"
 
 namespace polyak::engine {
 namespace {
+
+using ::polyak::testing_support::LoadState;
+using ::polyak::testing_support::StateOf;
+using ::testing::HasSubstr;
 
 const OptimizerSpec kEveryOptimizer[] = {GradientDescentSpec{0.2}, PolyakMomentumSpec{0.2, 0.81},
                                          NesterovMomentumSpec{0.2, 0.81}};
@@ -75,6 +82,60 @@ TEST(OptimizerDeathTest, RefusesAParameterThatNobodySet) {
   EXPECT_DEATH(MakeOptimizer(GradientDescentSpec{}, FarPoint()), "check failed");
   EXPECT_DEATH(MakeOptimizer(PolyakMomentumSpec{0.1, {}}, FarPoint()), "check failed");
   EXPECT_DEATH(LinearForm(NesterovMomentumSpec{{}, 0.5}), "check failed");
+}
+
+TEST(Optimizer, GoesOnToTheBitFromASavedState) {
+  const Slope slope = SteepSlope();
+  for (const OptimizerSpec& spec : kEveryOptimizer) {
+    for (const int cut : {0, 1, 37}) {
+      const auto whole = MakeOptimizer(spec, FarPoint());
+      IteratesOf(*whole, slope, cut);
+      const auto loaded = MakeOptimizer(spec, Vector::Zero(4));
+      ASSERT_TRUE(LoadState(*loaded, StateOf(*whole)).ok());
+      EXPECT_EQ(StateOf(*loaded), StateOf(*whole));
+      EXPECT_EQ(IteratesOf(*loaded, slope, 60), IteratesOf(*whole, slope, 60)) << spec.index();
+    }
+  }
+}
+
+TEST(Optimizer, RefusesTheStateOfAnotherMethod) {
+  for (const OptimizerSpec& saved : kEveryOptimizer) {
+    for (const OptimizerSpec& other : kEveryOptimizer) {
+      const absl::Status status =
+          LoadState(*MakeOptimizer(other, FarPoint()), StateOf(*MakeOptimizer(saved, FarPoint())));
+      EXPECT_EQ(status.ok(), saved.index() == other.index());
+      EXPECT_TRUE(status.ok() || absl::IsDataLoss(status)) << status;
+    }
+  }
+}
+
+TEST(Optimizer, RefusesTheStateOfOtherParametersByTheirName) {
+  const std::string state = StateOf(*MakeOptimizer(PolyakMomentumSpec{0.2, 0.81}, FarPoint()));
+  const auto message = [&](const OptimizerSpec& spec) {
+    return std::string{LoadState(*MakeOptimizer(spec, FarPoint()), state).message()};
+  };
+  EXPECT_THAT(message(PolyakMomentumSpec{std::nextafter(0.2, 1), 0.81}), HasSubstr("step size"));
+  EXPECT_THAT(message(PolyakMomentumSpec{0.2, std::nextafter(0.81, 1)}), HasSubstr("momentum"));
+}
+
+TEST(Optimizer, RefusesTheStateOfAnotherDimension) {
+  for (const OptimizerSpec& spec : kEveryOptimizer) {
+    const std::string state = StateOf(*MakeOptimizer(spec, FarPoint()));
+    for (const int dimension : {3, 5}) {
+      const auto other = MakeOptimizer(spec, Vector::Zero(dimension));
+      EXPECT_TRUE(absl::IsDataLoss(LoadState(*other, state)));
+    }
+  }
+}
+
+TEST(Optimizer, RefusesEveryStateThatEndsTooEarly) {
+  for (const OptimizerSpec& spec : kEveryOptimizer) {
+    const std::string state = StateOf(*MakeOptimizer(spec, FarPoint()));
+    for (size_t size = 0; size < state.size(); ++size) {
+      const auto loaded = MakeOptimizer(spec, FarPoint());
+      EXPECT_TRUE(absl::IsDataLoss(LoadState(*loaded, state.substr(0, size))));
+    }
+  }
 }
 
 }  // namespace

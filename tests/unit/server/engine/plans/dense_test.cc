@@ -2,12 +2,19 @@
 
 #include <cmath>
 #include <memory>
+#include <string>
 
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/saved_state.h"
 #include "tests/unit/server/engine/plans/experiments.h"
 
 namespace polyak::engine {
 namespace {
+
+using ::polyak::testing_support::LoadState;
+using ::polyak::testing_support::StateOf;
+using ::testing::HasSubstr;
 
 std::unique_ptr<Stepper> MakeStepper(const Experiment& experiment) {
   auto stepper = MakeDenseStepper(experiment);
@@ -72,6 +79,94 @@ TEST(DenseStepper, KnowsFlippedActivationsOfReluNetworksOnly) {
       EXPECT_LT(stepper->flipped_share(), 1);
     } else {
       EXPECT_TRUE(std::isnan(stepper->flipped_share()));
+    }
+  }
+}
+
+// Bits, with any NaN for any other.
+void ExpectSame(const Observation& a, const Observation& b) {
+  EXPECT_EQ(a.loss, b.loss);
+  EXPECT_EQ(a.residual_norm, b.residual_norm);
+}
+
+void Advance(Stepper& stepper, int steps) {
+  for (int t = 0; t < steps; ++t) {
+    stepper.Step();
+    stepper.Observe();
+  }
+}
+
+TEST(DenseStepper, GoesOnToTheBitFromASavedStateThatHoldsNoGradient) {
+  for (const ProblemInstance& instance : EveryProblem()) {
+    for (const OptimizerSpec& spec : EveryOptimizer()) {
+      for (const int cut : {0, 1, 25}) {
+        const auto whole = MakeStepper({instance, spec});
+        whole->Observe();
+        Advance(*whole, cut);
+        const auto loaded = MakeStepper({instance, spec});
+        ASSERT_TRUE(LoadState(*loaded, StateOf(*whole)).ok());
+        // Of the loaded iterate, evaluated again: NaN for the problems without activations.
+        EXPECT_TRUE(std::isnan(whole->flipped_share())
+                        ? std::isnan(loaded->flipped_share())
+                        : loaded->flipped_share() == whole->flipped_share());
+        for (int t = 0; t < 60; ++t) {
+          whole->Step();
+          loaded->Step();
+          ExpectSame(loaded->Observe(), whole->Observe());
+        }
+        EXPECT_EQ(StateOf(*loaded), StateOf(*whole));
+      }
+    }
+  }
+}
+
+TEST(DenseStepper, StartsFromAStateThatWasSavedBeforeTheFirstObservation) {
+  for (const ProblemInstance& instance : EveryProblem()) {
+    const Experiment experiment = {instance, EveryOptimizer()[2]};
+    const auto whole = MakeStepper(experiment);
+    const auto loaded = MakeStepper(experiment);
+    ASSERT_TRUE(LoadState(*loaded, StateOf(*whole)).ok());
+    ExpectSame(loaded->Observe(), whole->Observe());
+    Advance(*whole, 5);
+    Advance(*loaded, 5);
+    EXPECT_EQ(StateOf(*loaded), StateOf(*whole));
+  }
+}
+
+TEST(DenseStepper, GoesOnFromTheStateOfARunThatLeftTheNumbers) {
+  for (const ProblemInstance& instance : EveryProblem()) {
+    const Experiment experiment = {instance, PolyakMomentumSpec{1e200, 0.9}};
+    const auto whole = MakeStepper(experiment);
+    whole->Observe();
+    Advance(*whole, 8);
+    ASSERT_FALSE(std::isfinite(whole->Observe().loss));
+    EXPECT_TRUE(LoadState(*MakeStepper(experiment), StateOf(*whole)).ok());
+  }
+}
+
+TEST(DenseStepper, RefusesAStateWhoseIterateHasAnotherLossHere) {
+  for (const ProblemInstance& instance : EveryProblem()) {
+    const Experiment experiment = {instance, EveryOptimizer()[0]};
+    const auto whole = MakeStepper(experiment);
+    whole->Observe();
+    Advance(*whole, 3);
+    std::string state = StateOf(*whole);
+    state[30] = static_cast<char>(state[30] ^ 8);  // a leading bit of the first coordinate
+    const absl::Status status = LoadState(*MakeStepper(experiment), state);
+    EXPECT_TRUE(absl::IsDataLoss(status));
+    EXPECT_THAT(std::string{status.message()}, HasSubstr("the loss of a saved iterate"));
+  }
+}
+
+TEST(DenseStepper, RefusesTheStateOfAnotherProblem) {
+  for (const ProblemInstance& saved : EveryProblem()) {
+    const auto whole = MakeStepper({saved, EveryOptimizer()[1]});
+    whole->Observe();
+    Advance(*whole, 3);
+    for (const ProblemInstance& other : EveryProblem()) {
+      const auto stepper = MakeStepper({other, EveryOptimizer()[1]});
+      const bool same = MakeProblem(saved)->dimension() == MakeProblem(other)->dimension();
+      EXPECT_EQ(LoadState(*stepper, StateOf(*whole)).ok(), same);
     }
   }
 }

@@ -4,12 +4,19 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <random>
+#include <string>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/saved_state.h"
 
 namespace polyak::engine {
 namespace {
+
+using ::polyak::testing_support::Damaged;
+using ::polyak::testing_support::LoadState;
+using ::polyak::testing_support::StateOf;
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -258,6 +265,97 @@ TEST(RateEstimator, ALongRunKeepsAtMostFiveHundredAndTwelveBins) {
   EXPECT_EQ(estimate.last_iteration, 390 * 256 - 1);
   EXPECT_EQ(estimate.first_iteration, 78 * 256);
   EXPECT_NEAR(estimate.rate, 0.9999, 1e-13);  // 10 nats of eps over 100,000 values
+}
+
+// Grows, oscillates, decays, and ends at its floor.
+std::vector<double> LongSequence(int count) {
+  return Sequence(count, [](int t) {
+    return (1 + 0.5 * t) * std::pow(0.995, t) * (1.2 + std::cos(0.05 * t)) + 1e-9;
+  });
+}
+
+TEST(RateEstimator, GoesOnToTheBitFromASavedStateWhereverItIsCut) {
+  const std::vector<double> values = LongSequence(6000);  // merges its bins four times
+  for (const size_t cut : {0, 1, 23, 24, 511, 512, 513, 1777, 5999}) {
+    RateEstimator whole(1e-8);
+    RateEstimator loaded(0);  // the floor is the saved one
+    for (size_t t = 0; t < values.size(); ++t) {
+      if (t == cut) {
+        ASSERT_TRUE(LoadState(loaded, StateOf(whole)).ok());
+        ASSERT_EQ(StateOf(loaded), StateOf(whole));
+      }
+      whole.Add(values[t]);
+      if (t >= cut) {
+        loaded.Add(values[t]);
+        ASSERT_EQ(std::bit_cast<uint64_t>(loaded.column()),
+                  std::bit_cast<uint64_t>(whole.column()));
+      }
+    }
+    ExpectSame(loaded.Windowed(), whole.Windowed());
+    ExpectSame(loaded.PlainLine(), whole.PlainLine());
+    ExpectSame(loaded.Overall(), whole.Overall());
+    ExpectSame(loaded.Quotient(), whole.Quotient());
+    EXPECT_EQ(loaded.peak_ratio(), whole.peak_ratio());
+    EXPECT_EQ(loaded.peak_iteration(), whole.peak_iteration());
+    EXPECT_EQ(StateOf(loaded), StateOf(whole));
+  }
+}
+
+TEST(RateEstimator, KeepsThatItsDataAreClosed) {
+  RateEstimator whole(1e-3);
+  for (const double value : {1.0, 0.5, 1e-4, kNaN, kInfinity}) {
+    whole.Add(value);
+  }
+  RateEstimator loaded(0);
+  ASSERT_TRUE(LoadState(loaded, StateOf(whole)).ok());
+  whole.Add(0.25);
+  loaded.Add(0.25);
+  EXPECT_EQ(StateOf(loaded), StateOf(whole));
+}
+
+TEST(RateEstimator, RefusesAStateWhoseCountsDoNotFit) {
+  const std::string state = StateOf(Fed(LongSequence(1500)));
+  // Of the 8-byte numbers after the bins; what is put there; every one alone is impossible.
+  const size_t bins = 8 * static_cast<size_t>(state[8]) + 8 * 256 * static_cast<size_t>(state[9]);
+  const auto with = [&](size_t number, int64_t value) {
+    std::string changed = state;
+    changed.replace(16 + bins + 8 * number, 8, reinterpret_cast<const char*>(&value), 8);
+    return changed;
+  };
+  RateEstimator rates(0);
+  ASSERT_TRUE(LoadState(rates, state).ok());
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, with(0, 3))));  // a width
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, with(0, int64_t{1} << 62))));
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, with(1, 4))));  // values in a bin
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, with(2, int64_t{0x7ff} << 52))));  // their sum
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, with(3, 2))));                     // closed
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, with(4, 1499))));                  // values seen
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, with(5, 1499))));  // the next refresh
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, with(10, 1501))) ||
+              absl::IsDataLoss(LoadState(rates, with(11, 1501))));  // the peak's iteration
+}
+
+TEST(RateEstimator, RefusesMoreBinsThanItHasBeforeItMakesRoom) {
+  std::string state = StateOf(Fed(LongSequence(100)));
+  const int64_t bins = int64_t{1} << 40;
+  state.replace(8, 8, reinterpret_cast<const char*>(&bins), 8);
+  RateEstimator rates(0);
+  EXPECT_TRUE(absl::IsDataLoss(LoadState(rates, state)));
+}
+
+TEST(RateEstimator, DoesNothingStrangeWithWhatItAcceptsOfDamagedStates) {
+  std::mt19937_64 random(20240611);
+  const std::string state = StateOf(Fed(LongSequence(1500)));
+  for (int k = 0; k < 3000; ++k) {
+    RateEstimator rates(0);
+    if (LoadState(rates, Damaged(state, random)).ok()) {
+      for (int t = 0; t < 300; ++t) {
+        rates.Add(1);
+      }
+      rates.Windowed();
+      rates.PlainLine();
+    }
+  }
 }
 
 }  // namespace

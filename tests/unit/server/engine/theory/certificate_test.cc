@@ -7,9 +7,13 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/saved_state.h"
 
 namespace polyak::engine {
 namespace {
+
+using ::polyak::testing_support::LoadState;
+using ::polyak::testing_support::StateOf;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
@@ -239,6 +243,85 @@ TEST(BoundAt, IsWhatTheCheckerCompares) {
   }
   EXPECT_NEAR(checker.certificate().last_slack.value(), BoundAt(bound, 1, 3000) / std::sqrt(2.0),
               1e-12 * BoundAt(bound, 1, 3000));
+}
+
+TEST(CertificateChecker, GoesOnToTheBitFromASavedStateWhereverItIsCut) {
+  std::vector<double> values = Geometric(3, 0.99, 3000);
+  values[700] *= 30;  // a violation
+  values[1900] *= 0.9;
+  const BoundSpec bound = Bound(2.5, 0.991, true);
+  const std::vector<Assumption> assumptions = {Is(Assumption::Status::kMet)};
+  for (const size_t cut : {0, 1, 2, 699, 700, 701, 1023, 1024, 2047, 2999}) {
+    CertificateChecker whole(bound, assumptions, 1e-9);
+    CertificateChecker loaded(bound, assumptions, 0);  // the floor is the saved one
+    double previous = values[0];
+    for (size_t t = 0; t < values.size(); ++t) {
+      if (t == cut) {
+        ASSERT_TRUE(LoadState(loaded, StateOf(whole)).ok());
+      }
+      const double stacked = std::hypot(values[t], previous);
+      whole.Add(static_cast<int64_t>(t), values[t], stacked);
+      if (t >= cut) {
+        loaded.Add(static_cast<int64_t>(t), values[t], stacked);
+        ASSERT_EQ(StateOf(loaded), StateOf(whole)) << t;
+      }
+      previous = values[t];
+    }
+    const Certificate certificate = loaded.certificate();
+    EXPECT_EQ(certificate.verdict, whole.certificate().verdict);
+    EXPECT_EQ(certificate.first_violation, 700);
+    EXPECT_EQ(certificate.least_slack, whole.certificate().least_slack);
+    EXPECT_EQ(certificate.iterations_checked, whole.certificate().iterations_checked);
+    ASSERT_EQ(certificate.assumptions.size(), 1U);
+  }
+}
+
+TEST(CertificateChecker, RefusesTheStateOfAnotherBound) {
+  CertificateChecker saved(Bound(2, 0.9), {}, 0);
+  Feed(saved, Geometric(5, 0.9, 20));
+  const std::string state = StateOf(saved);
+  BoundSpec equality = Bound(2, 0.9);
+  equality.slack_factor = 1 + 1e-9;
+  BoundSpec rounded = Bound(2, 0.9);
+  rounded.rounding = 1e-16;
+  for (const BoundSpec& other : {Bound(2.5, 0.9), Bound(2, std::nextafter(0.9, 1)),
+                                 Bound(2, 0.9, false), equality, rounded, BoundSpec{}}) {
+    CertificateChecker checker(other, {}, 0);
+    EXPECT_TRUE(absl::IsDataLoss(LoadState(checker, state)));
+  }
+  CertificateChecker same(Bound(2, 0.9), {}, 0);
+  EXPECT_TRUE(LoadState(same, state).ok());
+}
+
+TEST(CertificateChecker, KeepsTheStateOfAProblemWithoutABound) {
+  CertificateChecker saved(BoundSpec{}, {}, 0);
+  Feed(saved, Geometric(5, 0.9, 20));
+  CertificateChecker loaded(BoundSpec{}, {}, 0);
+  EXPECT_TRUE(LoadState(loaded, StateOf(saved)).ok());  // its numbers are NaN
+}
+
+TEST(CertificateChecker, RefusesCountsThatCanNotBeAndEarlyEnds) {
+  CertificateChecker saved(Bound(2, 0.9), {}, 0);
+  Feed(saved, Geometric(5, 0.9, 20));
+  const std::string state = StateOf(saved);
+  const auto refuses = [&](const std::string& changed) {
+    CertificateChecker checker(Bound(2, 0.9), {}, 0);
+    return absl::IsDataLoss(LoadState(checker, changed));
+  };
+  const auto with = [&](size_t number, int64_t value) {
+    std::string changed = state;
+    changed.replace(8 * number, 8, reinterpret_cast<const char*>(&value), 8);
+    return changed;
+  };
+  EXPECT_FALSE(refuses(state));
+  EXPECT_TRUE(refuses(with(7, 2)));    // closed
+  EXPECT_TRUE(refuses(with(8, -1)));   // checked
+  EXPECT_TRUE(refuses(with(10, 20)));  // the least slack's iteration; 19 were checked
+  EXPECT_TRUE(refuses(with(12, 20)));  // the first violation
+  EXPECT_TRUE(refuses(with(12, -2)));
+  for (size_t size = 0; size < state.size(); ++size) {
+    EXPECT_TRUE(refuses(state.substr(0, size))) << size;
+  }
 }
 
 }  // namespace
