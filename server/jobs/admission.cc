@@ -42,6 +42,11 @@ spec::Violations CheckRequest(const v1::CreateTrainingJobRequest& request) {
   return violations;
 }
 
+absl::Status IdTaken(const std::string& id) {
+  return AlreadyExists("ID_TAKEN", absl::StrCat("training_job_id '", id,
+                                                "' is taken; accepted: an unused id, or empty"));
+}
+
 absl::Status RequestIdReused(const std::string& request_id) {
   return AlreadyExists("REQUEST_ID_REUSED",
                        absl::StrCat("request_id '", request_id,
@@ -59,15 +64,22 @@ struct Jobs::Admission {
   JobDone done;
 };
 
+double Jobs::MemoryNeeded(const v1::Forecast& forecast) const {
+  return forecast.memory_bytes() - (store_.survives_restart() ? forecast.trace_bytes() : 0);
+}
+
 absl::Status Jobs::CheckFits(const v1::Forecast& forecast, spec::Violations& violations) const {
-  const double needed = forecast.memory_bytes();
+  const double needed = MemoryNeeded(forecast);
   if (needed > options_.limits.memory_bytes) {
-    violations.Add(
-        "spec",
-        absl::StrFormat("needs %.4g MB of memory, %.4g MB of it for the trace of max_iterations "
-                        "records; accepted: up to %.4g MB on this server",
-                        needed / 1e6, forecast.trace_bytes() / 1e6,
-                        options_.limits.memory_bytes / 1e6));
+    const std::string trace =
+        store_.survives_restart()
+            ? ""
+            : absl::StrFormat(", %.4g MB of it for the trace of max_iterations records",
+                              forecast.trace_bytes() / 1e6);
+    violations.Add("spec",
+                   absl::StrFormat("needs %.4g MB of memory%s; accepted: up to %.4g MB on this "
+                                   "server",
+                                   needed / 1e6, trace, options_.limits.memory_bytes / 1e6));
     return InvalidArgument(violations);
   }
   return absl::OkStatus();
@@ -75,7 +87,7 @@ absl::Status Jobs::CheckFits(const v1::Forecast& forecast, spec::Violations& vio
 
 absl::Status Jobs::ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations) {
   POLYAK_RETURN_IF_ERROR(CheckFits(forecast, violations));
-  const double needed = forecast.memory_bytes();
+  const double needed = MemoryNeeded(forecast);
   const base::MutexLock lock(&mutex_);
   if (reserved_bytes_ + needed > options_.limits.memory_bytes) {
     return ResourceExhausted(
@@ -156,7 +168,7 @@ void Jobs::RefuseAll(const v1::TrainingJobSpec& spec, const spec::Violations& vi
     } catch (const std::bad_alloc&) {
       // What was found before is refusal enough.
     }
-    ReleaseMemory(static_cast<int64_t>(runner::ForecastCost(part).memory_bytes()));
+    ReleaseMemory(static_cast<int64_t>(MemoryNeeded(runner::ForecastCost(part))));
     done(InvalidArgument(found));
   });
 }
@@ -176,34 +188,55 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   if (!BeginRequest(admission->key, done)) {
     return;
   }
-  const auto earlier = store_.FindRequest(admission->key);
-  if (!earlier.ok()) {
-    return done(AlreadyExists("REQUEST_ID_REUSED", std::string{earlier.status().message()}));
-  }
-  if (*earlier != nullptr) {
-    return done(*earlier);
-  }
-  if (!request.training_job_id().empty() &&
-      store_.Get(spec::JobName(request.training_job_id())).ok()) {
-    return done(
-        AlreadyExists("ID_TAKEN", absl::StrCat("training_job_id '", request.training_job_id(),
-                                               "' is taken; accepted: an unused id, or empty")));
-  }
-  const v1::Forecast forecast = runner::ForecastCost(*parsed);
-  if (absl::Status status = TakePlace(); !status.ok()) {
-    return done(status);
-  }
-  if (absl::Status status = ReserveMemory(forecast, violations); !status.ok()) {
-    {
-      const base::MutexLock lock(&mutex_);
-      --places_taken_;
-    }
-    return done(status);  // not under the lock, which the answer of a request id takes itself
-  }
-  admission->reserved_bytes = forecast.memory_bytes();
   admission->spec = *std::move(parsed);
   admission->done = std::move(done);
+  store_.FindRequest(admission->key, [this, admission](const auto& earlier) {
+    if (absl::IsAlreadyExists(earlier.status())) {
+      admission->done(AlreadyExists("REQUEST_ID_REUSED", std::string{earlier.status().message()}));
+    } else if (!earlier.ok() || *earlier != nullptr) {
+      admission->done(earlier);
+    } else {
+      CheckId(admission);
+    }
+  });
+}
+
+// The id is claimed when the job is stored; a look before spares the work for one that is taken.
+void Jobs::CheckId(const std::shared_ptr<Admission>& admission) {
+  const std::string& id = admission->request.training_job_id();
+  if (id.empty()) {
+    return Reserve(admission);
+  }
+  store_.Get(spec::JobName(id), [this, admission](const auto& job) {
+    if (absl::IsNotFound(job.status())) {
+      return Reserve(admission);
+    }
+    admission->done(job.ok() ? IdTaken(admission->request.training_job_id()) : job.status());
+  });
+}
+
+void Jobs::Reserve(const std::shared_ptr<Admission>& admission) {
+  const v1::Forecast forecast = runner::ForecastCost(admission->spec);
+  if (absl::Status status = TakePlace(); !status.ok()) {
+    return admission->done(status);
+  }
+  spec::Violations violations;
+  if (absl::Status status = ReserveMemory(forecast, violations); !status.ok()) {
+    GiveBack(*admission);
+    return admission->done(status);  // not under the lock, which the answer of a request id takes
+  }
+  admission->reserved_bytes = MemoryNeeded(forecast);
+  if (draining()) {  // the threads of admission may be gone
+    GiveBack(*admission);
+    return admission->done(Draining());
+  }
   admission_.Submit([this, admission] { Admit(admission); });
+}
+
+void Jobs::GiveBack(const Admission& admission) {
+  const base::MutexLock lock(&mutex_);
+  --places_taken_;
+  reserved_bytes_ -= admission.reserved_bytes;
 }
 
 void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
@@ -223,11 +256,7 @@ void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
     status = Draining();  // since the preparation began: nothing accepted now would be run
   }
   if (!status.ok()) {
-    ReleaseMemory(static_cast<int64_t>(admission->reserved_bytes));
-    {
-      const base::MutexLock lock(&mutex_);
-      --places_taken_;
-    }
+    GiveBack(*admission);
     return admission->done(status);
   }
   Enqueue(admission, std::move(prepared));
@@ -247,39 +276,37 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
   form->set_state(v1::TrainingJob::STATE_QUEUED);
   *form->mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
       absl::ToUnixNanos(clock_.WallTime()));
-  const JobOutline outline = OutlineOf(*prepared);
-  auto job = std::make_shared<Job>(form, outline, std::move(prepared));
+  auto job = std::make_shared<Job>(form, std::move(prepared));
   job->reserved_bytes = static_cast<int64_t>(admission->reserved_bytes);
   bool is_new = false;
   {
-    // Before the store knows the job, so that whoever finds its name finds its trace too.
+    // Before the store knows the job, so that whoever finds its name finds its records too.
     const base::MutexLock lock(&mutex_);
-    is_new = jobs_.emplace(form->name(), job).second;
-    if (!is_new) {
-      --places_taken_;
-      reserved_bytes_ -= admission->reserved_bytes;
-    }
+    is_new = unfinished_.emplace(form->name(), job).second;
   }
   if (!is_new) {
-    return admission->done(
-        AlreadyExists("ID_TAKEN", absl::StrCat(form->name(), " was created at the same moment")));
+    GiveBack(*admission);
+    return admission->done(IdTaken(id));
   }
   store_.Insert(form, admission->key, [this, admission, job, form](const absl::Status& status) {
     if (!status.ok()) {
       {
         const base::MutexLock lock(&mutex_);
-        jobs_.erase(form->name());
-        --places_taken_;
-        reserved_bytes_ -= admission->reserved_bytes;
+        unfinished_.erase(form->name());
       }
-      return admission->done(AlreadyExists("ID_TAKEN", std::string{status.message()}));
+      GiveBack(*admission);
+      return admission->done(absl::IsAlreadyExists(status)
+                                 ? AlreadyExists("ID_TAKEN", std::string{status.message()})
+                                 : status);
     }
     {
       const base::MutexLock lock(&mutex_);
       queue_.push_back(job);
     }
     admission->done(WithQueuePlace(form));
-    workers_.Submit([this] { RunNext(); });
+    if (!draining()) {  // else the workers may be gone
+      workers_.Submit([this] { RunNext(); });
+    }
   });
 }
 

@@ -11,22 +11,24 @@
 
 namespace polyak::jobs {
 
-// What readers of a job's records need of its preparation; small, and kept as long as the job.
+// What readers of a job's records need beside them; follows from the stored job alone.
 struct JobOutline {
   engine::BoundSpec bound;
   engine::LinearMethod method;
   int64_t max_iterations = 0;
 };
-JobOutline OutlineOf(const runner::PreparedJob& prepared);
+// job: with spec and resolution.
+JobOutline OutlineOf(const v1::TrainingJob& job);
 
 // One job while the server holds it: its latest snapshot, its trace, and the wish to stop. Shared
 // by the worker that runs it and the handlers that read it.
 class Job {
  public:
-  // prepared: what TakePrepared hands out; null for a job that won't run.
-  Job(storage::JobSnapshot snapshot, const JobOutline& outline,
-      std::shared_ptr<const runner::PreparedJob> prepared);
+  // prepared: what TakePrepared hands out; null for a job that won't run, or is prepared later.
+  explicit Job(storage::JobSnapshot snapshot,
+               std::shared_ptr<const runner::PreparedJob> prepared = nullptr);
 
+  // As it was last made durable.
   storage::JobSnapshot snapshot() const;
   void set_snapshot(storage::JobSnapshot snapshot);
   bool ended() const { return snapshot()->has_end_time(); }
@@ -34,8 +36,9 @@ class Job {
   const JobOutline& outline() const { return outline_; }
   // Data, matrices and start of the run, handed out once, to the worker: they go when it is done.
   std::shared_ptr<const runner::PreparedJob> TakePrepared();
-  storage::MemoryTrace& trace() { return trace_; }
-  const storage::TraceReader& reader() const { return trace_; }
+  // The records; an empty trace before the run has begun.
+  std::shared_ptr<const storage::TraceReader> reader() const;
+  void set_trace(std::shared_ptr<const storage::TraceReader> trace);
   base::StopToken& stop() { return stop_; }
 
   // The linearised dynamics for the predicted curve, computed from the spec at the first call and
@@ -49,11 +52,11 @@ class Job {
 
  private:
   const JobOutline outline_;
-  storage::MemoryTrace trace_;
   base::StopToken stop_;
   mutable base::Mutex mutex_;
   storage::JobSnapshot snapshot_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const runner::PreparedJob> prepared_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const storage::TraceReader> trace_ ABSL_GUARDED_BY(mutex_);
   base::Mutex linearize_mutex_;
   std::shared_ptr<const engine::LinearizedStart> linearized_ ABSL_GUARDED_BY(linearize_mutex_);
 };

@@ -1,40 +1,39 @@
 #include "server/jobs/jobs.h"
 
 #include <algorithm>
+#include <future>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/util/time_util.h"
-#include "server/base/check.h"
 #include "server/jobs/errors.h"
 #include "server/runner/canary.h"
-#include "server/runner/runner.h"
-#include "server/spec/describe.h"
 #include "server/spec/parse_names.h"
 
 namespace polyak::jobs {
-namespace {
 
-google::protobuf::Timestamp Now(const base::Clock& clock) {
-  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-      absl::ToUnixNanos(clock.WallTime()));
-}
-
-}  // namespace
-
-Jobs::Jobs(const JobsOptions& options, storage::JobStore& store, const base::Clock& clock)
+Jobs::Jobs(const JobsOptions& options, storage::JobStore& store, storage::RunStore& runs,
+           const base::Clock& clock)
     : options_(options),
       store_(store),
+      runs_(runs),
       clock_(clock),
       all_workers_up_(options.workers),
       pulse_(clock),
+      fence_{store},
       workers_(options.workers, "trainer"),
       admission_(std::max(2, options.workers), "admission"),
-      readers_(1, "readers") {
+      readers_(2, "readers") {
   RunCanaries();
 }
 
 Jobs::~Jobs() { Drain(); }
+
+Jobs::StoreFence::~StoreFence() {
+  // The store answers changes in the order in which they came, this one last.
+  std::promise<void> answered;
+  store.Remove("", "", [&answered](const absl::Status& /*status*/) { answered.set_value(); });
+  answered.get_future().wait();
+}
 
 void Jobs::RunCanaries() {
   for (int k = 0; k < options_.workers; ++k) {
@@ -49,71 +48,6 @@ bool Jobs::CheckHealth() {
   constexpr int kChecksMax = 5;
   unresponsive_checks_ = workers_.responsive() ? 0 : unresponsive_checks_ + 1;
   return !draining() && canaries_passed_ == options_.workers && unresponsive_checks_ < kChecksMax;
-}
-
-void Jobs::RunNext() {
-  std::shared_ptr<Job> job;
-  {
-    const base::MutexLock lock(&mutex_);
-    if (queue_.empty() || draining()) {
-      return;  // cancelled while it waited, or the server is about to stop
-    }
-    job = std::move(queue_.front());
-    queue_.pop_front();
-    --places_taken_;
-  }
-  RunJob(job);
-}
-
-void Jobs::Change(const std::shared_ptr<Job>& job, v1::TrainingJob form) {
-  auto snapshot = std::make_shared<const v1::TrainingJob>(std::move(form));
-  store_.Update(snapshot, [this, job, snapshot](const absl::Status& status) {
-    POLYAK_CHECK(status.ok());
-    job->set_snapshot(snapshot);
-    pulse_.Nudge();
-  });
-}
-
-void Jobs::RunJob(const std::shared_ptr<Job>& job) {
-  v1::TrainingJob form = *job->snapshot();
-  form.set_state(v1::TrainingJob::STATE_RUNNING);
-  *form.mutable_start_time() = Now(clock_);
-  Change(job, form);
-  auto prepared = job->TakePrepared();
-  const auto result = runner::Run(*prepared, job->trace(), job->stop(), clock_);
-  prepared.reset();
-  if (draining() && result.ok() && result->reason == engine::StopReason::kCancelled) {
-    return;  // interrupted, not cancelled: the job stays RUNNING
-  }
-  if (!result.ok()) {
-    form.set_state(v1::TrainingJob::STATE_FAILED);
-    form.mutable_error()->set_code(static_cast<int>(result.status().code()));
-    form.mutable_error()->set_message(std::string{result.status().message()});
-  } else {
-    form.set_state(result->reason == engine::StopReason::kCancelled
-                       ? v1::TrainingJob::STATE_CANCELLED
-                       : v1::TrainingJob::STATE_SUCCEEDED);
-    *form.mutable_termination() = spec::DescribeTermination(result->reason);
-    *form.mutable_summary() = result->summary;
-  }
-  Finish(job, std::move(form));
-}
-
-void Jobs::Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form) {
-  *final_form.mutable_end_time() = Now(clock_);
-  // From here on the job holds its records and its form alone.
-  job->TakePrepared();
-  const auto kept =
-      job->trace().allocated_bytes() + static_cast<int64_t>(final_form.ByteSizeLong());
-  {
-    const base::MutexLock lock(&mutex_);
-    reserved_bytes_ += static_cast<double>(kept - job->reserved_bytes);
-    job->reserved_bytes = kept;
-  }
-  if (options_.on_end) {
-    options_.on_end(final_form);
-  }
-  Change(job, std::move(final_form));
 }
 
 storage::JobSnapshot Jobs::WithQueuePlace(const storage::JobSnapshot& snapshot) const {
@@ -135,37 +69,78 @@ storage::JobSnapshot Jobs::WithQueuePlace(const storage::JobSnapshot& snapshot) 
   return placed;
 }
 
-absl::StatusOr<storage::JobSnapshot> Jobs::Get(const std::string& name) const {
+std::shared_ptr<Job> Jobs::FindUnfinished(const std::string& name) const {
+  const base::MutexLock lock(&mutex_);
+  const auto found = unfinished_.find(name);
+  return found == unfinished_.end() ? nullptr : found->second;
+}
+
+void Jobs::Get(const std::string& name, JobDone done) {
   spec::Violations violations;
   if (!spec::CheckJobName(name, violations)) {
-    return InvalidArgument(violations);
+    return done(InvalidArgument(violations));
   }
-  auto snapshot = store_.Get(name);
-  if (!snapshot.ok()) {
-    return JobNotFound(name, snapshot.status().message() == "expired");
-  }
-  return WithQueuePlace(*snapshot);
+  store_.Get(name, [this, name, done = std::move(done)](const auto& snapshot) {
+    if (snapshot.ok()) {
+      done(WithQueuePlace(*snapshot));
+    } else if (absl::IsNotFound(snapshot.status())) {
+      done(JobNotFound(name, snapshot.status().message() == "expired"));
+    } else {
+      done(snapshot.status());
+    }
+  });
 }
 
-absl::StatusOr<std::shared_ptr<Job>> Jobs::Find(const std::string& name) const {
-  const auto snapshot = Get(name);
-  if (!snapshot.ok()) {
-    return snapshot.status();
+absl::StatusOr<std::shared_ptr<Job>> Jobs::OpenEnded(const storage::JobSnapshot& snapshot) {
+  {
+    const base::MutexLock lock(&mutex_);
+    const auto found = opened_.find(snapshot->name());
+    const auto job = found == opened_.end() ? nullptr : found->second.lock();
+    if (job != nullptr && job->snapshot()->uid() == snapshot->uid()) {
+      return job;
+    }
   }
+  auto job = std::make_shared<Job>(snapshot);
+  auto trace = runs_.OpenTrace(*snapshot);
+  if (trace.ok()) {
+    job->set_trace(*std::move(trace));
+  } else if (!absl::IsNotFound(trace.status())) {
+    return trace.status();
+  }  // else it ended without a record
   const base::MutexLock lock(&mutex_);
-  const auto found = jobs_.find(name);
-  if (found == jobs_.end()) {
-    return JobNotFound(name, true);
-  }
-  return found->second;
+  std::erase_if(opened_, [](const auto& entry) { return entry.second.expired(); });
+  opened_[snapshot->name()] = job;
+  return job;
 }
 
-absl::StatusOr<storage::JobSnapshot> Jobs::Cancel(const std::string& name) {
-  const auto found = Find(name);
-  if (!found.ok()) {
-    return found.status();
+void Jobs::Find(const std::string& name, FindDone done) {
+  if (auto job = FindUnfinished(name); job != nullptr) {
+    return done(std::move(job));
   }
-  const std::shared_ptr<Job>& job = *found;
+  Get(name, [this, name, done = std::move(done)](const auto& snapshot) {
+    if (!snapshot.ok()) {
+      return done(snapshot.status());
+    }
+    if (!(*snapshot)->has_end_time()) {
+      // Made between the two looks.
+      auto job = FindUnfinished(name);
+      return job != nullptr ? done(std::move(job)) : done(JobNotFound(name, true));
+    }
+    if (draining()) {
+      return done(Draining());  // the readers may be gone
+    }
+    readers_.Submit([this, snapshot = *snapshot, done] { done(OpenEnded(snapshot)); });
+  });
+}
+
+void Jobs::Cancel(const std::string& name, JobDone done) {
+  if (const auto job = FindUnfinished(name); job != nullptr) {
+    return CancelUnfinished(job, std::move(done));
+  }
+  Get(name, std::move(done));
+}
+
+void Jobs::CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done) {
   bool was_queued = false;
   {
     const base::MutexLock lock(&mutex_);
@@ -180,43 +155,57 @@ absl::StatusOr<storage::JobSnapshot> Jobs::Cancel(const std::string& name) {
     v1::TrainingJob form = *job->snapshot();
     form.set_state(v1::TrainingJob::STATE_CANCELLED);
     form.mutable_termination()->set_reason(v1::Termination::REASON_CANCELLED);
-    Finish(job, std::move(form));
-  } else if (!job->ended()) {
-    job->stop().RequestStop();
+    return Finish(job, std::move(form), [job, done = std::move(done)](const absl::Status& status) {
+      status.ok() ? done(job->snapshot()) : done(status);
+    });
   }
-  return job->snapshot();
+  store_.RequestCancel(job->snapshot()->name(),
+                       [job, done = std::move(done)](const absl::Status& status) {
+                         // Not found: it has just ended.
+                         if (!status.ok() && !absl::IsNotFound(status)) {
+                           return done(status);
+                         }
+                         job->stop().RequestStop();
+                         done(job->snapshot());
+                       });
 }
 
-absl::Status Jobs::Delete(const std::string& name) {
-  const auto found = Find(name);
-  if (!found.ok()) {
-    return found.status();
-  }
-  const std::shared_ptr<Job>& job = *found;
-  if (!job->ended()) {
-    return FailedPrecondition(
-        "JOB_ACTIVE", name,
-        absl::StrCat(name, " has not ended; accepted: an ended job (cancel it first)"));
-  }
-  {
-    // Of several deletions of one job the first goes on; the name may soon be another job's.
-    const base::MutexLock lock(&mutex_);
-    const auto place = jobs_.find(name);
-    if (place == jobs_.end() || place->second != job) {
-      return JobNotFound(name, true);
+void Jobs::Delete(const std::string& name, Done done) {
+  Get(name, [this, done = std::move(done)](const auto& snapshot) {
+    if (!snapshot.ok()) {
+      return done(snapshot.status());
     }
-    store_.Remove(name, [](const absl::Status& status) { POLYAK_CHECK(status.ok()); });
-    jobs_.erase(place);
-    reserved_bytes_ -= static_cast<double>(job->reserved_bytes);
-  }
-  return absl::OkStatus();
+    const v1::TrainingJob& job = **snapshot;
+    if (!job.has_end_time()) {
+      return done(FailedPrecondition(
+          "JOB_ACTIVE", job.name(),
+          absl::StrCat(job.name(), " has not ended; accepted: an ended job (cancel it first)")));
+    }
+    store_.Remove(
+        job.name(), job.uid(), [this, snapshot = *snapshot, done](const absl::Status& status) {
+          if (!status.ok()) {
+            return done(absl::IsNotFound(status) ? JobNotFound(snapshot->name(), true) : status);
+          }
+          {
+            const base::MutexLock lock(&mutex_);
+            if (const auto kept = kept_bytes_.extract(snapshot->uid()); !kept.empty()) {
+              reserved_bytes_ -= static_cast<double>(kept.mapped());
+            }
+          }
+          // The job is forgotten for good; its files follow, or else when the server next starts.
+          if (!draining()) {
+            readers_.Submit([this, snapshot] { static_cast<void>(runs_.Remove(snapshot->uid())); });
+          }
+          done(absl::OkStatus());
+        });
+  });
 }
 
 void Jobs::Drain() {
-  draining_.store(true, std::memory_order_release);
+  drain_.RequestStop();
   {
     const base::MutexLock lock(&mutex_);
-    for (const auto& [name, job] : jobs_) {
+    for (const auto& [name, job] : unfinished_) {
       job->stop().RequestStop();
     }
   }

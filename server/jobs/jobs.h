@@ -16,8 +16,10 @@
 #include "server/base/worker_pool.h"
 #include "server/jobs/job.h"
 #include "server/jobs/pulse.h"
+#include "server/runner/runner.h"
 #include "server/spec/limits.h"
 #include "server/storage/job_store.h"
+#include "server/storage/run_store.h"
 
 namespace polyak::jobs {
 
@@ -30,15 +32,25 @@ struct JobsOptions {
 };
 
 // The life of all jobs, and the only door to them. Safe from any thread; nothing here waits for a
-// computation: work that needs one is answered by a callback from another thread.
+// computation or a disk: what needs one is answered by a callback, from another thread or before
+// the call returns.
 class Jobs {
  public:
   using JobDone = std::function<void(absl::StatusOr<storage::JobSnapshot>)>;
   using PreviewDone = std::function<void(absl::StatusOr<v1::PreviewTrainingJobResponse>)>;
+  using ListDone = std::function<void(absl::StatusOr<v1::ListTrainingJobsResponse>)>;
+  using FindDone = std::function<void(absl::StatusOr<std::shared_ptr<Job>>)>;
+  using Done = std::function<void(absl::Status)>;
 
-  // Borrows store and clock, which must outlive it.
-  Jobs(const JobsOptions& options, storage::JobStore& store, const base::Clock& clock);
+  // Borrows the stores and the clock, which must outlive it, and the stores' callbacks with it.
+  Jobs(const JobsOptions& options, storage::JobStore& store, storage::RunStore& runs,
+       const base::Clock& clock);
   ~Jobs();
+
+  // Takes up the jobs that an earlier server left unfinished, and removes the records of jobs that
+  // are no more. Before anything else is called.   Returns how many jobs go on.
+  // Errors: of the stores.
+  absl::StatusOr<int64_t> Recover();
 
   // Parses, admits, prepares (on the admission thread) and queues a job.
   // Errors: as documented at TrainingService.CreateTrainingJob.
@@ -48,28 +60,27 @@ class Jobs {
 
   // Errors of the five below: InvalidArgument for what is not a name, a filter or a page token;
   // NotFound (JOB_EXPIRED for a job that was deleted).
-  absl::StatusOr<storage::JobSnapshot> Get(const std::string& name) const;
-  absl::StatusOr<v1::ListTrainingJobsResponse> List(
-      const v1::ListTrainingJobsRequest& request) const;
+  void Get(const std::string& name, JobDone done);
+  void List(const v1::ListTrainingJobsRequest& request, ListDone done);
   // A waiting job ends at once, a running one at its next record; an ended one is answered as it
-  // is.
-  absl::StatusOr<storage::JobSnapshot> Cancel(const std::string& name);
+  // is. The answer comes when the wish is as durable as the job.
+  void Cancel(const std::string& name, JobDone done);
   // FailedPrecondition for a job that has not ended.
-  absl::Status Delete(const std::string& name);
+  void Delete(const std::string& name, Done done);
 
   // The snapshot with jobs_ahead, if its job waits; else the snapshot itself.  Cost: O(queue).
   storage::JobSnapshot WithQueuePlace(const storage::JobSnapshot& snapshot) const;
-  // The live job behind a name, for readers of its trace.
-  absl::StatusOr<std::shared_ptr<Job>> Find(const std::string& name) const;
-  // Runs a task for a reader (the predicted curve) on a thread of its own, so that neither jobs nor
-  // admissions wait for it. The task must not throw.
+  // The job behind a name, for readers of its records.
+  void Find(const std::string& name, FindDone done);
+  // Runs a task for a reader (the predicted curve, records on the disk) on a thread of its own, so
+  // that neither jobs nor admissions wait for it. The task must not throw.
   void Compute(std::function<void()> task) { readers_.Submit(std::move(task)); }
   Pulse& pulse() { return pulse_; }
 
   // Stops admission, asks running jobs to stop and wakes every reader. Jobs keep their state: they
   // are not cancelled.
   void Drain();
-  bool draining() const { return draining_.load(std::memory_order_acquire); }
+  bool draining() const { return drain_.stop_requested(); }
   // Whether jobs are taken and run: every worker has trained a small problem to its known end, no
   // job waits beside a free worker, and the server is not draining. To be asked about once a
   // second.
@@ -86,6 +97,10 @@ class Jobs {
   // Answers a request with these violations, and with those that preparing the rest of it shows.
   void RefuseAll(const v1::TrainingJobSpec& spec, const spec::Violations& violations,
                  std::function<void(absl::Status)> done);
+  v1::ListTrainingJobsResponse DescribePage(const storage::ListResult& page,
+                                            const std::string& digest) const;
+  // Bytes of the memory budget that a job takes: records on a disk take none.
+  double MemoryNeeded(const v1::Forecast& forecast) const;
   // InvalidArgument if the job needs more than this server has for all of them.
   absl::Status CheckFits(const v1::Forecast& forecast, spec::Violations& violations) const;
   // The same, and ResourceExhausted if it fits only once others are gone.
@@ -96,27 +111,48 @@ class Jobs {
   // first one's answer, or an error if that one asked for something else. Otherwise wraps `done` so
   // that whoever came later is answered with it.
   bool BeginRequest(const storage::RequestKey& key, JobDone& done);
+  // The steps of a Create, each on the thread where the one before ended.
+  void CheckId(const std::shared_ptr<Admission>& admission);
+  void Reserve(const std::shared_ptr<Admission>& admission);
   void Admit(const std::shared_ptr<Admission>& admission);
   void Enqueue(const std::shared_ptr<Admission>& admission,
                std::shared_ptr<const runner::PreparedJob> prepared);
+  // Gives back what Create took: a place in the queue, and memory.
+  void GiveBack(const Admission& admission);
+  // The unfinished job of that name, or null.
+  std::shared_ptr<Job> FindUnfinished(const std::string& name) const;
+  // An ended job for its readers: the one that other readers have, or a new one with its trace.
+  absl::StatusOr<std::shared_ptr<Job>> OpenEnded(const storage::JobSnapshot& snapshot);
+  void CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done);
+  void TakeUp(const storage::StoredJob& stored);
+  absl::Status SweepOrphans();
   // Has every worker, all at once, train the canary.
   void RunCanaries();
   void RunNext();
   void RunJob(const std::shared_ptr<Job>& job);
-  void Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form);
-  void Change(const std::shared_ptr<Job>& job, v1::TrainingJob form);
+  // Opens the trace, prepares what is not prepared, runs; again if the disk failed in between.
+  absl::StatusOr<runner::RunResult> RunToEnd(const std::shared_ptr<Job>& job);
+  void SetPauseReason(const std::shared_ptr<Job>& job, const std::string& reason);
+  // done: called when the end is durable; may be empty.
+  void Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form, Done done);
+  void Change(const std::shared_ptr<Job>& job, v1::TrainingJob form, Done done);
 
   const JobsOptions options_;
   storage::JobStore& store_;
+  storage::RunStore& runs_;
   const base::Clock& clock_;
-  std::atomic<bool> draining_ = false;
+  base::StopToken drain_;
   std::atomic<int> canaries_passed_ = 0;
   std::atomic<int> canaries_failed_ = 0;
   std::latch all_workers_up_;
   int unresponsive_checks_ = 0;  // in a row; of the thread that calls CheckHealth
 
   mutable base::Mutex mutex_;
-  std::unordered_map<std::string, std::shared_ptr<Job>> jobs_ ABSL_GUARDED_BY(mutex_);
+  // By name: those that have not ended, and of the ended ones those that somebody reads.
+  std::unordered_map<std::string, std::shared_ptr<Job>> unfinished_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, std::weak_ptr<Job>> opened_ ABSL_GUARDED_BY(mutex_);
+  // Memory that ended jobs hold, by uid, where runs are kept in memory.
+  std::unordered_map<std::string, int64_t> kept_bytes_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<Job>> queue_ ABSL_GUARDED_BY(mutex_);
   int64_t places_taken_ ABSL_GUARDED_BY(mutex_) = 0;  // queued, and on their way into the queue
   // Request ids on their way, with those who wait for the same answer.
@@ -128,6 +164,13 @@ class Jobs {
   double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
 
   Pulse pulse_;
+  // Goes between the threads that ask the store and everything that the store's answers touch:
+  // waits until all of them have come.
+  struct StoreFence {
+    storage::JobStore& store;
+    ~StoreFence();
+  };
+  StoreFence fence_;
   base::WorkerPool workers_;
   // Eigenvalues for Create and Preview, so that long jobs never hold them up. Last, so that it is
   // gone before what its tasks use; likewise what readers compute.

@@ -8,6 +8,7 @@
 #include "server/jobs/errors.h"
 #include "server/jobs/jobs.h"
 #include "server/spec/parse_filter.h"
+#include "server/storage/explicit_numbers.h"
 
 namespace polyak::jobs {
 namespace {
@@ -15,43 +16,11 @@ namespace {
 constexpr int32_t kPageSizeDefault = 50;
 constexpr int32_t kPageSizeMax = 1000;
 
-void ClearMatrices(v1::TrainingJobSpec& spec) {
-  if (spec.has_quadratic()) {
-    if (spec.quadratic().has_matrix()) {
-      spec.mutable_quadratic()->mutable_matrix()->clear_values();
-    }
-    if (spec.quadratic().spectrum().has_explicit_()) {
-      spec.mutable_quadratic()->mutable_spectrum()->mutable_explicit_()->clear_eigenvalues();
-    }
-    spec.mutable_quadratic()->clear_linear_term();
-    spec.mutable_quadratic()->clear_initial_point();
-  } else if (spec.has_relu_network()) {
-    spec.mutable_relu_network()->clear_initial_hidden_weights();
-    spec.mutable_relu_network()->clear_output_weights();
-  } else if (spec.has_deep_linear_network()) {
-    spec.mutable_deep_linear_network()->clear_initial_weights();
-  }
-  const auto clear_inline = [](v1::Dataset* dataset) {
-    if (dataset->has_inline_()) {
-      dataset->mutable_inline_()->mutable_features()->clear_values();
-      dataset->mutable_inline_()->mutable_targets()->clear_values();
-    }
-  };
-  if (spec.quadratic().has_least_squares()) {
-    clear_inline(spec.mutable_quadratic()->mutable_least_squares()->mutable_dataset());
-  } else if (spec.has_relu_network()) {
-    clear_inline(spec.mutable_relu_network()->mutable_dataset());
-  } else if (spec.has_deep_linear_network()) {
-    clear_inline(spec.mutable_deep_linear_network()->mutable_dataset());
-  }
-}
-
 }  // namespace
 
-absl::StatusOr<v1::ListTrainingJobsResponse> Jobs::List(
-    const v1::ListTrainingJobsRequest& request) const {
+void Jobs::List(const v1::ListTrainingJobsRequest& request, ListDone done) {
   spec::Violations violations;
-  const spec::JobFilter filter = spec::ParseFilter(request.filter(), violations);
+  spec::JobFilter filter = spec::ParseFilter(request.filter(), violations);
   if (request.page_size() < 0 || request.page_size() > kPageSizeMax) {
     violations.Add("page_size",
                    spec::Refusal(request.page_size(),
@@ -73,11 +42,19 @@ absl::StatusOr<v1::ListTrainingJobsResponse> Jobs::List(
     }
   }
   if (!violations.empty()) {
-    return InvalidArgument(violations);
+    return done(InvalidArgument(violations));
   }
   page.size = request.page_size() == 0 ? kPageSizeDefault : request.page_size();
-  page.matches = [&filter](const v1::TrainingJob& job) { return filter.Matches(job); };
-  const storage::ListResult result = store_.List(page);
+  page.matches = [filter = std::move(filter)](const v1::TrainingJob& job) {
+    return filter.Matches(job);
+  };
+  store_.List(page, [this, digest, done = std::move(done)](const auto& result) {
+    result.ok() ? done(DescribePage(*result, digest)) : done(result.status());
+  });
+}
+
+v1::ListTrainingJobsResponse Jobs::DescribePage(const storage::ListResult& page,
+                                                const std::string& digest) const {
   std::unordered_map<std::string, int64_t> places;
   {
     const base::MutexLock lock(&mutex_);
@@ -86,16 +63,16 @@ absl::StatusOr<v1::ListTrainingJobsResponse> Jobs::List(
     }
   }
   v1::ListTrainingJobsResponse response;
-  for (const storage::JobSnapshot& snapshot : result.jobs) {
+  for (const storage::JobSnapshot& snapshot : page.jobs) {
     auto& job = *response.add_training_jobs();
     job = *snapshot;
     if (const auto place = places.find(job.name()); place != places.end()) {
       job.set_jobs_ahead(place->second);
     }
-    ClearMatrices(*job.mutable_spec());
+    storage::ClearExplicitNumbers(*job.mutable_spec());
   }
-  if (result.next_before > 0) {
-    response.set_next_page_token(absl::StrCat(result.next_before, digest));
+  if (page.next_before > 0) {
+    response.set_next_page_token(absl::StrCat(page.next_before, digest));
   }
   return response;
 }

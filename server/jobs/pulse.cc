@@ -57,7 +57,7 @@ void Pulse::WakeMoved() {
   const double now = clock_.MonotonicSeconds();
   for (auto& [number, watcher] : watchers_) {
     const storage::JobSnapshot snapshot = watcher.job->snapshot();
-    const int64_t rows = watcher.job->reader().row_count();
+    const int64_t rows = watcher.job->reader()->row_count();
     if (rows == watcher.seen_rows && snapshot == watcher.seen_snapshot && now < watcher.deadline) {
       continue;
     }

@@ -28,7 +28,8 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
       ->capture_default_str();
   program
       .add_option("--data-dir", options.data_dir,
-                  "where jobs are kept; created if missing. This version keeps jobs in memory only")
+                  "where jobs and their records are kept; created if missing. Without it they are "
+                  "kept in memory and end with the server")
       ->envname("POLYAKD_DATA_DIR");
   program
       .add_flag("--allow-unauthenticated", options.allow_unauthenticated,

@@ -24,8 +24,8 @@
 #include "server/base/clock.h"
 #include "server/engine/data/built_in.h"
 #include "server/jobs/jobs.h"
+#include "server/main/stores.h"
 #include "server/service/training_service.h"
-#include "server/storage/memory_job_store.h"
 #include "server/telemetry/log.h"
 
 namespace polyak::server {
@@ -183,8 +183,8 @@ void LogEnd(const telemetry::Logger& log, const v1::TrainingJob& job) {
 
 // Neither a decomposition nor a network's set-up can be interrupted, and a reader may be stuck:
 // after the drain's time, and a little for what ends by itself, or at a second signal, the process
-// goes without them. Nothing is lost: what was being prepared has not been accepted, and jobs live
-// in memory only.
+// goes without them. Nothing is lost: what was being prepared has not been accepted, and what was
+// accepted and acknowledged is on the disk (or was never to outlive the process).
 void ExitWhenLate(const telemetry::Logger& log, double drain_seconds) {
   constexpr double kGraceSeconds = 1;
   std::thread([log, seconds = drain_seconds + kGraceSeconds] {
@@ -205,8 +205,12 @@ void SayHello(const telemetry::Logger& log, const ServerOptions& options,
   log->info("polyakd " POLYAK_VERSION ": {} workers, {:.0f} MiB for jobs, queue of {}",
             jobs_options.workers, jobs_options.limits.memory_bytes / kBytesPerMebibyte,
             jobs_options.queue_capacity);
-  log->warn("jobs are kept in memory: they don't survive a restart of this server{}",
-            options.data_dir.empty() ? "" : "; nothing is written to --data-dir yet");
+  if (options.data_dir.empty()) {
+    log->warn(
+        "without --data-dir jobs are kept in memory: they don't survive a restart of this server");
+  } else {
+    log->info("jobs and records are kept in {}", telemetry::Escape(options.data_dir));
+  }
   if (!IsLoopback(options.listen)) {
     log->warn(
         "listening beyond this machine without authentication and without TLS, as "
@@ -242,8 +246,15 @@ int Serve(const ServerOptions& options) {
   jobs::JobsOptions jobs_options = MakeJobsOptions(options);
   jobs_options.on_end = [&log](const v1::TrainingJob& job) { LogEnd(*log, job); };
   base::SystemClock clock;
-  storage::MemoryJobStore store(clock);
-  jobs::Jobs jobs(jobs_options, store, clock);
+  auto stores = OpenStores(options.data_dir, clock, *log);
+  if (!stores.ok()) {
+    return Refuse(stores.status());
+  }
+  jobs::Jobs jobs(jobs_options, *stores->jobs, *stores->runs, clock);
+  const auto recovered = jobs.Recover();
+  if (!recovered.ok()) {
+    return Refuse(recovered.status());
+  }
   service::ServiceOptions service_options;
   service_options.max_watchers = options.max_watchers;
   service_options.max_message_bytes = options.max_message_mebibytes << 20;
@@ -260,6 +271,9 @@ int Serve(const ServerOptions& options) {
                          : ": the address is not of this machine, or something else has it")));
   }
   SayHello(*log, options, jobs_options);
+  if (*recovered > 0) {
+    (*log)->info("{} unfinished jobs go on", *recovered);
+  }
   std::cout << "grpc " << BoundAddress(options.listen, port) << std::endl;
 
   const int signal = ServeUntilSignal(*server, jobs, *log);

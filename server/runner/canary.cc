@@ -6,7 +6,8 @@
 #include "server/engine/trainer/trainer.h"
 #include "server/runner/prepare.h"
 #include "server/runner/runner.h"
-#include "server/storage/trace.h"
+#include "server/storage/memory_run_store.h"
+#include "server/storage/memory_trace.h"
 
 namespace polyak::runner {
 
@@ -29,8 +30,9 @@ bool CanaryPasses(const base::Clock& clock) {
     return false;
   }
   storage::MemoryTrace trace(engine::kTraceColumns);
+  storage::MemoryRunStore store(engine::kTraceColumns);
   const base::StopToken stop;
-  const auto result = Run(*job, trace, stop, clock);
+  const auto result = Run(*job, {"canary", store, trace, stop, stop, clock});
   if (!result.ok() || trace.row_count() != kIterations + 1) {
     return false;
   }
@@ -38,7 +40,11 @@ bool CanaryPasses(const base::Clock& clock) {
   const double t = kIterations;
   const double expected =
       0.5 * (std::pow(1 - kStepSize, 2 * t) + kLargest * std::pow(1 - kLargest * kStepSize, 2 * t));
-  const double loss = trace.Read(kIterations, 1, 1).columns[engine::kLoss][0];
+  const auto last = trace.Read(kIterations, 1, 1);
+  if (!last.ok()) {
+    return false;
+  }
+  const double loss = last->columns[engine::kLoss][0];
   // 2 t roundings of half an ulp, and the power function's own.
   return std::abs(loss - expected) <= 1e-13 * expected;
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "server/base/status_macros.h"
+#include "server/runner/checkpoint_schedule.h"
 #include "server/spec/describe.h"
 
 namespace polyak::runner {
@@ -15,6 +16,7 @@ namespace {
 constexpr double kSliceSeconds = 0.010;  // aimed at: half of what a reader may wait
 constexpr int64_t kSliceRecordsMax = 1 << 16;
 constexpr double kGrowthMax = 4;  // from one slice to the next, since the first ones are slow
+constexpr absl::Duration kDiskProbe = absl::Milliseconds(500);
 
 // Sizes slices by the time the last one took. Only where slices end depends on it, never a number.
 class Slices {
@@ -30,41 +32,117 @@ class Slices {
   int64_t records_ = 1;
 };
 
-absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, storage::TraceWriter& trace,
-                                    const base::StopToken& stop, const base::Clock& clock) {
-  const double start = clock.MonotonicSeconds();
+struct Start {
+  std::unique_ptr<engine::Trainer> trainer;
+  double elapsed_seconds = 0;  // training time before
+};
+
+absl::StatusOr<std::unique_ptr<engine::Trainer>> MakeTrainer(const PreparedJob& job,
+                                                             const RunContext& context) {
   POLYAK_ASSIGN_OR_RETURN(auto stepper, job.plan.entry->make(job.experiment));
-  engine::Trainer trainer(job.experiment, job.theory, job.spec.stopping, std::move(stepper), trace,
-                          stop);
+  return std::make_unique<engine::Trainer>(job.experiment, job.theory, job.spec.stopping,
+                                           std::move(stepper), context.trace, context.stop);
+}
+
+// The newest checkpoint that can be read and is covered by the trace, else record 0.
+absl::StatusOr<Start> StartOrResume(const PreparedJob& job, const RunContext& context) {
+  Start start;
+  int64_t iteration_max = context.trace.row_count() - 1;
+  while (iteration_max >= 0) {
+    const auto checkpoint = context.store.OpenCheckpoint(context.uid, iteration_max);
+    if (!checkpoint.ok()) {
+      break;
+    }
+    // A new one each time: a load that fails leaves its trainer half-way.
+    POLYAK_ASSIGN_OR_RETURN(start.trainer, MakeTrainer(job, context));
+    if (start.trainer->Load(*checkpoint->state).ok()) {
+      start.elapsed_seconds = checkpoint->elapsed_seconds;
+      const absl::Status rewound = context.trace.Rewind(checkpoint->iteration + 1);
+      if (rewound.ok()) {
+        return start;
+      }
+      // Records before the checkpoint are damaged: an earlier one computes them again.
+      if (!absl::IsDataLoss(rewound)) {
+        return rewound;
+      }
+      start.elapsed_seconds = 0;
+    }
+    iteration_max = checkpoint->iteration - 1;
+  }
+  POLYAK_ASSIGN_OR_RETURN(start.trainer, MakeTrainer(job, context));
+  POLYAK_RETURN_IF_ERROR(context.trace.Rewind(0));
+  return start;
+}
+
+// Publishes what the last slice appended; while the disk is full, waits for room. Gives up only
+// when the server is about to go: what is missing then is computed again.
+absl::Status Publish(const RunContext& context, double elapsed_seconds) {
+  absl::Status status = context.trace.Publish(elapsed_seconds);
+  if (!absl::IsResourceExhausted(status)) {
+    return status;
+  }
+  context.on_pause(std::string{status.message()});
+  while (absl::IsResourceExhausted(status) && !context.drain.stop_requested()) {
+    context.clock.Sleep(kDiskProbe);
+    status = context.trace.Publish(elapsed_seconds);
+  }
+  if (status.ok()) {
+    context.on_pause("");
+  }
+  return status;
+}
+
+absl::Status SaveState(const RunContext& context, const engine::Trainer& trainer, int64_t iteration,
+                       double elapsed_seconds) {
+  POLYAK_RETURN_IF_ERROR(context.trace.Sync());
+  // Without a new checkpoint the one before is as good as it was, so a failure here ends nothing.
+  static_cast<void>(
+      context.store.WriteCheckpoint(context.uid, iteration, elapsed_seconds,
+                                    [&trainer](base::ByteSink& sink) { trainer.Save(sink); }));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& context) {
+  const double begin = context.clock.MonotonicSeconds();
+  POLYAK_ASSIGN_OR_RETURN(const Start start, StartOrResume(job, context));
+  engine::Trainer& trainer = *start.trainer;
+  // Training time is what has passed since record 0, without the time between runs.
+  const double origin = begin - start.elapsed_seconds;
   const double limit =
       job.spec.stopping.max_seconds.value_or(std::numeric_limits<double>::infinity());
   Slices slices;
+  CheckpointSchedule schedule(start.elapsed_seconds);
   engine::Progress progress;
-  double now = start;
+  double now = begin;
   while (true) {
-    trace.Reserve(slices.records());
+    context.trace.Reserve(slices.records());
     progress = trainer.Advance(slices.records());
-    const double before = std::exchange(now, clock.MonotonicSeconds());
-    trace.Publish(now - start);
+    const double before = std::exchange(now, context.clock.MonotonicSeconds());
+    POLYAK_RETURN_IF_ERROR(Publish(context, now - origin));
     slices.Took(now - before);
     // At one record the time limit goes before a cancel, and after everything else.
-    if (now - start >= limit && progress.reason.value_or(engine::StopReason::kCancelled) ==
-                                    engine::StopReason::kCancelled) {
+    if (now - origin >= limit && progress.reason.value_or(engine::StopReason::kCancelled) ==
+                                     engine::StopReason::kCancelled) {
       progress.reason = engine::StopReason::kTimeLimit;
     }
     if (!progress.running()) {
       break;
     }
+    if (schedule.Due(now - origin)) {
+      POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, now - origin));
+      const double after = context.clock.MonotonicSeconds();
+      schedule.Made(now - origin, after - now);
+    }
   }
-  return RunResult{*progress.reason, spec::DescribeSummary(trainer.summary(), now - start)};
+  POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, now - origin));
+  return RunResult{*progress.reason, spec::DescribeSummary(trainer.summary(), now - origin)};
 }
 
 }  // namespace
 
-absl::StatusOr<RunResult> Run(const PreparedJob& job, storage::TraceWriter& trace,
-                              const base::StopToken& stop, const base::Clock& clock) {
+absl::StatusOr<RunResult> Run(const PreparedJob& job, const RunContext& context) {
   try {
-    return RunSlices(job, trace, stop, clock);
+    return RunSlices(job, context);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(
         "the machine ran out of memory; the records so far are kept");

@@ -1,12 +1,14 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "polyak/v1/training_job.pb.h"
 #include "server/base/clock.h"
 #include "server/base/stop_token.h"
 #include "server/runner/prepare.h"
+#include "server/storage/run_store.h"
 #include "server/storage/trace.h"
 
 namespace polyak::runner {
@@ -16,11 +18,26 @@ struct RunResult {
   v1::Summary summary;
 };
 
+// What a run works with; all of it outlives the run.
+struct RunContext {
+  std::string uid;
+  storage::RunStore& store;
+  // Of engine::kTraceColumns columns: empty, or with the records of the same job's earlier run.
+  storage::Trace& trace;
+  const base::StopToken& stop;   // ends the run
+  const base::StopToken& drain;  // the server is about to go: nothing is worth waiting for
+  const base::Clock& clock;
+  // Told why the run can't go on for now (the disk is full), and, with "", that it does.
+  std::function<void(const std::string& reason)> on_pause = [](const std::string& /*reason*/) {};
+};
+
 // Runs one job from its preparation to its end on the calling thread: slices of work, the first of
-// one record, later ones of at most about 20 ms, each published when done.
-//   trace: of engine::kTraceColumns columns, empty.
-// Errors: what the plan answers when it can't be made; ResourceExhausted when memory runs out.
-absl::StatusOr<RunResult> Run(const PreparedJob& job, storage::TraceWriter& trace,
-                              const base::StopToken& stop, const base::Clock& clock);
+// one record, later ones of at most about 20 ms, each published when done. Goes on from the newest
+// checkpoint whose records are all in the trace, if there is one; records after it are recomputed
+// and compared. Ends with the trace synced and a checkpoint of the last record.
+// Errors: what the plan answers when it can't be made; ResourceExhausted when memory runs out;
+// DataLoss when recomputed records differ from stored ones; Unavailable when the disk fails: then
+// the trace must be opened anew, and the run begun again.
+absl::StatusOr<RunResult> Run(const PreparedJob& job, const RunContext& context);
 
 }  // namespace polyak::runner

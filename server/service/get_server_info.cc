@@ -1,4 +1,4 @@
-#include "absl/strings/str_cat.h"
+#include "server/base/build.h"
 #include "server/engine/data/built_in.h"
 #include "server/engine/plans/plan.h"
 #include "server/service/training_service.h"
@@ -29,19 +29,7 @@ grpc::ServerUnaryReactor* TrainingService::GetServerInfo(
     grpc::CallbackServerContext* context, const v1::GetServerInfoRequest* /*request*/,
     v1::GetServerInfoResponse* response) {
   response->set_version(POLYAK_VERSION);
-  response->set_build(absl::StrCat(
-#ifdef __clang__
-      "clang ", __clang_version__,
-#else
-      "g++ ", __VERSION__,
-#endif
-      ", ",
-#ifdef __x86_64__
-      "x86-64"
-#else
-      "another processor"
-#endif
-      ));
+  response->set_build(base::BuildTools());
   DescribeLimits(jobs_.options(), options_, *response->mutable_limits());
   for (const engine::PlanEntry& plan : engine::Plans()) {
     response->add_plans(plan.plan == engine::ExecutionPlan::kDense ? v1::EXECUTION_PLAN_DENSE

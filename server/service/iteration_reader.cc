@@ -5,6 +5,7 @@
 #include <new>
 #include <utility>
 
+#include "server/base/status_macros.h"
 #include "server/engine/theory/certificate.h"
 #include "server/engine/trainer/trainer.h"
 #include "server/jobs/errors.h"
@@ -32,11 +33,11 @@ int64_t IterationReader::NextRow() const {
 }
 
 bool IterationReader::HasMore(bool ended) const {
-  return HasMoreBelow(job_->reader().row_count(), ended);
+  return HasMoreBelow(job_->reader()->row_count(), ended);
 }
 
 bool IterationReader::HasMoreBelow(int64_t rows, bool ended) const {
-  const bool last_is_below = ended && rows == job_->reader().row_count();
+  const bool last_is_below = ended && rows == job_->reader()->row_count();
   return NextRow() < rows || (last_is_below && cursor_ < rows - 1);
 }
 
@@ -56,8 +57,9 @@ double IterationReader::PredictedAt(int64_t row) {
   return curve_->Next();
 }
 
-void IterationReader::AddRow(int64_t row, const storage::Columns& columns, int64_t index,
-                             v1::IterationBatch& batch) {
+absl::Status IterationReader::AddRow(const storage::TraceReader& trace, int64_t row,
+                                     const storage::Columns& columns, int64_t index,
+                                     v1::IterationBatch& batch) {
   const auto k = static_cast<size_t>(index);
   batch.add_iteration(row);
   batch.add_loss(columns.columns[engine::kLoss][k]);
@@ -68,50 +70,61 @@ void IterationReader::AddRow(int64_t row, const storage::Columns& columns, int64
     batch.add_predicted_residual_norm(PredictedAt(row));
   }
   if (options_.with_elapsed) {
-    batch.add_elapsed_seconds(job_->reader().ElapsedAt(row));
+    POLYAK_ASSIGN_OR_RETURN(const double elapsed, trace.ElapsedAt(row));
+    batch.add_elapsed_seconds(elapsed);
+  }
+  return absl::OkStatus();
+}
+
+bool IterationReader::quick() const {
+  const auto trace = job_->reader();
+  return !options_.with_prediction && initial_residual_norm_.has_value() &&
+         trace->in_memory(std::min(NextRow(), trace->row_count()));
+}
+
+absl::StatusOr<bool> IterationReader::Next(int64_t max_records, bool ended,
+                                           v1::IterationBatch& batch) {
+  try {
+    return Read(max_records, ended, batch);
+  } catch (const std::bad_alloc&) {
+    return jobs::ResourceExhausted("MEMORY_IN_USE", "memory",
+                                   "the machine has no memory for the predicted curve now",
+                                   absl::Seconds(1));
   }
 }
 
-bool IterationReader::Next(int64_t max_records, bool ended, v1::IterationBatch& batch) {
+absl::StatusOr<bool> IterationReader::Read(int64_t max_records, bool ended,
+                                           v1::IterationBatch& batch) {
   batch.Clear();
-  const storage::TraceReader& trace = job_->reader();
-  const int64_t rows = trace.row_count();
+  const auto trace = job_->reader();
+  const int64_t rows = trace->row_count();
   if (rows == 0) {
     return false;
   }
   if (!initial_residual_norm_.has_value()) {
-    initial_residual_norm_ = trace.Read(0, 1, 1).columns[engine::kResidualNorm][0];
+    POLYAK_ASSIGN_OR_RETURN(const storage::Columns start, trace->Read(0, 1, 1));
+    initial_residual_norm_ = start.columns[engine::kResidualNorm][0];
   }
   if (options_.with_prediction) {
     const int64_t modes = std::max<int64_t>(job_->Linearized()->eigenvalues.size(), 1);
     max_records = std::clamp<int64_t>(kPredictedValuesMax / modes, 1, max_records);
   }
   const int64_t first = NextRow();
-  const storage::Columns columns = trace.Read(std::min(first, rows), max_records, options_.stride);
+  POLYAK_ASSIGN_OR_RETURN(const storage::Columns columns,
+                          trace->Read(std::min(first, rows), max_records, options_.stride));
   for (int64_t k = 0; k < columns.row_count(); ++k) {
-    AddRow(first + k * options_.stride, columns, k, batch);
+    POLYAK_RETURN_IF_ERROR(AddRow(*trace, first + k * options_.stride, columns, k, batch));
   }
   if (columns.row_count() > 0) {
     cursor_ = first + (columns.row_count() - 1) * options_.stride;
   }
   // The last record of an ended job is always sent.
   if (ended && columns.row_count() < max_records && cursor_ < rows - 1 && NextRow() >= rows) {
-    AddRow(rows - 1, trace.Read(rows - 1, 1, 1), 0, batch);
+    POLYAK_ASSIGN_OR_RETURN(const storage::Columns last, trace->Read(rows - 1, 1, 1));
+    POLYAK_RETURN_IF_ERROR(AddRow(*trace, rows - 1, last, 0, batch));
     cursor_ = rows - 1;
   }
   return batch.iteration_size() > 0;
-}
-
-absl::Status ReadPredicted(IterationReader& reader, int64_t max_records, bool ended,
-                           v1::IterationBatch& batch) {
-  try {
-    reader.Next(max_records, ended, batch);
-    return absl::OkStatus();
-  } catch (const std::bad_alloc&) {
-    return jobs::ResourceExhausted("MEMORY_IN_USE", "memory",
-                                   "the machine has no memory for the predicted curve now",
-                                   absl::Seconds(1));
-  }
 }
 
 }  // namespace polyak::service

@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "polyak/v1/training_service.pb.h"
 #include "server/engine/theory/predicted_curve.h"
 #include "server/jobs/job.h"
@@ -31,7 +33,11 @@ class IterationReader {
   //   record.
   // Returns whether anything was written.   Cost: O(records), and O(k) a record for the predicted
   // curve.
-  bool Next(int64_t max_records, bool ended, v1::IterationBatch& batch);
+  // Errors: of the trace; ResourceExhausted when the predicted curve needs more memory than there
+  // is.
+  absl::StatusOr<bool> Next(int64_t max_records, bool ended, v1::IterationBatch& batch);
+  // Whether Next would neither compute a curve nor touch a disk: whether it is for any thread.
+  bool quick() const;
 
   // Whether published records remain that Next would deliver, now.
   bool HasMore(bool ended) const;
@@ -43,8 +49,9 @@ class IterationReader {
 
  private:
   int64_t NextRow() const;  // first row after the cursor that the stride keeps
-  void AddRow(int64_t row, const storage::Columns& columns, int64_t index,
-              v1::IterationBatch& batch);
+  absl::StatusOr<bool> Read(int64_t max_records, bool ended, v1::IterationBatch& batch);
+  absl::Status AddRow(const storage::TraceReader& trace, int64_t row,
+                      const storage::Columns& columns, int64_t index, v1::IterationBatch& batch);
   double PredictedAt(int64_t row);
 
   const std::shared_ptr<jobs::Job> job_;
@@ -54,10 +61,5 @@ class IterationReader {
   std::optional<engine::PredictedCurve> curve_;
   int64_t curve_position_ = -1;
 };
-
-// reader.Next, for columns that may need more memory than there is.
-// Errors: ResourceExhausted when it runs out.
-absl::Status ReadPredicted(IterationReader& reader, int64_t max_records, bool ended,
-                           v1::IterationBatch& batch);
 
 }  // namespace polyak::service

@@ -1,4 +1,4 @@
-// The methods that answer at once: look up, change a wish, list.
+// The methods of a line: look up, change a wish, list.
 
 #include "server/service/grpc_status.h"
 #include "server/service/training_service.h"
@@ -6,15 +6,15 @@
 namespace polyak::service {
 namespace {
 
+// Response and reactor live until the reactor is finished.
 template <typename Response>
-grpc::ServerUnaryReactor* AnswerJob(grpc::CallbackServerContext* context, Response* response,
-                                    const absl::StatusOr<storage::JobSnapshot>& job) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  if (job.ok()) {
-    *response->mutable_training_job() = **job;
-  }
-  reactor->Finish(ToGrpcStatus(job.status()));
-  return reactor;
+jobs::Jobs::JobDone AnswerJob(grpc::ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](const absl::StatusOr<storage::JobSnapshot>& job) {
+    if (job.ok()) {
+      *response->mutable_training_job() = **job;
+    }
+    reactor->Finish(ToGrpcStatus(job.status()));
+  };
 }
 
 }  // namespace
@@ -26,20 +26,25 @@ TrainingService::TrainingService(jobs::Jobs& jobs, const base::Clock& clock,
 grpc::ServerUnaryReactor* TrainingService::GetTrainingJob(grpc::CallbackServerContext* context,
                                                           const v1::GetTrainingJobRequest* request,
                                                           v1::GetTrainingJobResponse* response) {
-  return AnswerJob(context, response, jobs_.Get(request->name()));
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  jobs_.Get(request->name(), AnswerJob(reactor, response));
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* TrainingService::CancelTrainingJob(
     grpc::CallbackServerContext* context, const v1::CancelTrainingJobRequest* request,
     v1::CancelTrainingJobResponse* response) {
-  return AnswerJob(context, response, jobs_.Cancel(request->name()));
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  jobs_.Cancel(request->name(), AnswerJob(reactor, response));
+  return reactor;
 }
 
 grpc::ServerUnaryReactor* TrainingService::DeleteTrainingJob(
     grpc::CallbackServerContext* context, const v1::DeleteTrainingJobRequest* request,
     v1::DeleteTrainingJobResponse* /*response*/) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  reactor->Finish(ToGrpcStatus(jobs_.Delete(request->name())));
+  jobs_.Delete(request->name(),
+               [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
   return reactor;
 }
 
@@ -47,12 +52,13 @@ grpc::ServerUnaryReactor* TrainingService::ListTrainingJobs(
     grpc::CallbackServerContext* context, const v1::ListTrainingJobsRequest* request,
     v1::ListTrainingJobsResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  auto page = jobs_.List(*request);
-  const absl::Status status = page.status();
-  if (page.ok()) {
-    *response = *std::move(page);
-  }
-  reactor->Finish(ToGrpcStatus(status));
+  jobs_.List(*request,
+             [reactor, response](const absl::StatusOr<v1::ListTrainingJobsResponse>& page) {
+               if (page.ok()) {
+                 *response = *page;
+               }
+               reactor->Finish(ToGrpcStatus(page.status()));
+             });
   return reactor;
 }
 

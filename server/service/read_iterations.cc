@@ -16,9 +16,9 @@ absl::Status Fill(const ReadRequest& request, int64_t max_records,
   const bool ended =
       request.job->ended();  // before the trace is read, so that an end is never said too early
   IterationReader reader(request.job, request.options, request.after_iteration);
-  absl::Status status = ReadPredicted(reader, max_records, ended, *response.mutable_iterations());
+  const auto found = reader.Next(max_records, ended, *response.mutable_iterations());
   response.set_end_of_trace(ended && !reader.HasMore(true));
-  return status;
+  return found.status();
 }
 
 }  // namespace
@@ -35,20 +35,16 @@ grpc::ServerUnaryReactor* TrainingService::ReadIterations(grpc::CallbackServerCo
     reactor->Finish(ToGrpcStatus(jobs::InvalidArgument(violations)));
     return reactor;
   }
-  const auto read = ParseReadRequest(jobs_, *request);
-  if (!read.ok()) {
-    reactor->Finish(ToGrpcStatus(read.status()));
-    return reactor;
-  }
   const int64_t max_records =
       request->max_records() == 0 ? kRecordsDefault : request->max_records();
-  if (!read->options.with_prediction) {
-    reactor->Finish(ToGrpcStatus(Fill(*read, max_records, *response)));
-    return reactor;
-  }
-  // The predicted curve may need the network's first pass: a computation, not for this thread.
-  jobs_.Compute([reactor, response, max_records, request = *read] {
-    reactor->Finish(ToGrpcStatus(Fill(request, max_records, *response)));
+  ParseReadRequest(jobs_, *request, [this, reactor, response, max_records](const auto& read) {
+    if (!read.ok()) {
+      return reactor->Finish(ToGrpcStatus(read.status()));
+    }
+    // A computation, or a disk: not for this thread.
+    jobs_.Compute([reactor, response, max_records, request = *read] {
+      reactor->Finish(ToGrpcStatus(Fill(request, max_records, *response)));
+    });
   });
   return reactor;
 }

@@ -20,7 +20,7 @@ absl::Status CheckCursor(const jobs::Job& job, const ReadRequest& request, bool 
   if (!violations.empty()) {
     return jobs::InvalidArgument(violations);
   }
-  const int64_t last = job.reader().row_count() - 1;
+  const int64_t last = job.reader()->row_count() - 1;
   if (job.ended() && request.after_iteration > last) {
     return jobs::OutOfRange(
         absl::StrCat("after_iteration is ", request.after_iteration,

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <utility>
+
 #include "server/jobs/jobs.h"
 #include "server/service/iteration_reader.h"
 
@@ -11,34 +15,36 @@ struct ReadRequest {
   int64_t after_iteration = -1;
 };
 
-// What a watch and a paged read ask alike: the job, the cursor, the stride.
+// What a watch and a paged read ask alike: the job, the cursor, the stride. `done` is called from
+// another thread, or before the call returns.
 // Errors: NotFound; InvalidArgument for a cursor outside 0 .. max_iterations or a negative stride;
-// OutOfRange for a cursor beyond the records of an ended job.
+// OutOfRange for a cursor beyond the records of an ended job; those of reading the job's files.
+using ReadRequestDone = std::function<void(absl::StatusOr<ReadRequest>)>;
 template <typename Message>
-absl::StatusOr<ReadRequest> ParseReadRequest(const jobs::Jobs& jobs, const Message& message);
+void ParseReadRequest(jobs::Jobs& jobs, const Message& message, ReadRequestDone done);
 
 // The part that does not depend on the message.
 absl::Status CheckCursor(const jobs::Job& job, const ReadRequest& request, bool has_cursor);
 
 template <typename Message>
-absl::StatusOr<ReadRequest> ParseReadRequest(const jobs::Jobs& jobs, const Message& message) {
-  auto job = jobs.Find(message.name());
-  if (!job.ok()) {
-    return job.status();
-  }
+void ParseReadRequest(jobs::Jobs& jobs, const Message& message, ReadRequestDone done) {
   ReadRequest request;
-  request.job = *std::move(job);
   request.options.stride = message.stride() == 0 ? 1 : message.stride();
   request.options.with_prediction = message.with_prediction();
   request.options.with_elapsed = message.with_elapsed();
-  if (message.has_after_iteration()) {
+  const bool has_cursor = message.has_after_iteration();
+  if (has_cursor) {
     request.after_iteration = message.after_iteration();
   }
-  if (absl::Status status = CheckCursor(*request.job, request, message.has_after_iteration());
-      !status.ok()) {
-    return status;
-  }
-  return request;
+  jobs.Find(message.name(), [request = std::move(request), has_cursor,
+                             done = std::move(done)](const auto& job) mutable {
+    if (!job.ok()) {
+      return done(job.status());
+    }
+    request.job = *job;
+    const absl::Status status = CheckCursor(*request.job, request, has_cursor);
+    status.ok() ? done(std::move(request)) : done(status);
+  });
 }
 
 }  // namespace polyak::service

@@ -47,6 +47,9 @@ class TrainingService : public v1::TrainingService::CallbackService {
   grpc::ServerUnaryReactor* ReadIterations(grpc::CallbackServerContext* context,
                                            const v1::ReadIterationsRequest* request,
                                            v1::ReadIterationsResponse* response) override;
+  grpc::ServerUnaryReactor* SummarizeIterations(grpc::CallbackServerContext* context,
+                                                const v1::SummarizeIterationsRequest* request,
+                                                v1::SummarizeIterationsResponse* response) override;
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const v1::GetServerInfoRequest* request,
                                           v1::GetServerInfoResponse* response) override;

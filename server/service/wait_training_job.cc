@@ -15,16 +15,32 @@ constexpr double kTimeoutSecondsMax = 600;
 // stop.
 class WaitReactor : public grpc::ServerUnaryReactor {
  public:
-  WaitReactor(jobs::Jobs& jobs, const base::Clock& clock, std::shared_ptr<jobs::Job> job,
-              double timeout_seconds, v1::WaitTrainingJobResponse* response)
+  WaitReactor(jobs::Jobs& jobs, const base::Clock& clock, double timeout_seconds,
+              v1::WaitTrainingJobResponse* response)
       : jobs_(jobs),
         clock_(clock),
-        job_(std::move(job)),
         deadline_(clock.MonotonicSeconds() + timeout_seconds),
-        response_(response) {
-    const uint64_t watcher = jobs_.pulse().Add(job_, [this] { return Look(); });
+        response_(response) {}
+
+  // To be called once; the wait is over some time after.
+  void Begin(const absl::StatusOr<std::shared_ptr<jobs::Job>>& job) {
+    uint64_t watcher = 0;
+    if (job.ok()) {
+      {
+        const base::MutexLock lock(&mutex_);
+        job_ = *job;
+      }
+      watcher = jobs_.pulse().Add(*job, [this] { return Look(); });
+    }
+    // Until begun_ is set nothing is finished, so the reactor is still here.
     const base::MutexLock lock(&mutex_);
+    begun_ = true;
     watcher_ = watcher;
+    if (!job.ok()) {
+      Finish(ToGrpcStatus(job.status()));
+    } else if (finished_) {
+      Finish(finish_status_);
+    }
   }
 
   void OnCancel() override {
@@ -38,7 +54,9 @@ class WaitReactor : public grpc::ServerUnaryReactor {
       const base::MutexLock lock(&mutex_);
       watcher = watcher_;
     }
-    jobs_.pulse().Remove(watcher);  // from here on Look is not called
+    if (watcher != 0) {
+      jobs_.pulse().Remove(watcher);  // from here on Look is not called
+    }
     delete this;
   }
 
@@ -58,19 +76,25 @@ class WaitReactor : public grpc::ServerUnaryReactor {
   }
 
   void FinishOnce(const grpc::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!std::exchange(finished_, true)) {
+    if (std::exchange(finished_, true)) {
+      return;
+    }
+    finish_status_ = status;
+    if (begun_) {
       Finish(status);
     }
   }
 
   jobs::Jobs& jobs_;
   const base::Clock& clock_;
-  const std::shared_ptr<jobs::Job> job_;
   const double deadline_;
   v1::WaitTrainingJobResponse* const response_;
   base::Mutex mutex_;
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<jobs::Job> job_ ABSL_GUARDED_BY(mutex_);
   uint64_t watcher_ ABSL_GUARDED_BY(mutex_) = 0;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status finish_status_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -86,16 +110,14 @@ grpc::ServerUnaryReactor* TrainingService::WaitTrainingJob(
       violations.Add("timeout", spec::Refusal(absl::StrCat(timeout, " s"), "0 to 600 s"));
     }
   }
-  const absl::Status refused =
-      violations.empty() ? absl::OkStatus() : jobs::InvalidArgument(violations);
-  const auto job = refused.ok() ? jobs_.Find(request->name())
-                                : absl::StatusOr<std::shared_ptr<jobs::Job>>(refused);
-  if (!job.ok()) {
+  if (!violations.empty()) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(ToGrpcStatus(job.status()));
+    reactor->Finish(ToGrpcStatus(jobs::InvalidArgument(violations)));
     return reactor;
   }
-  return new WaitReactor(jobs_, clock_, *job, timeout, response);
+  auto* const reactor = new WaitReactor(jobs_, clock_, timeout, response);
+  jobs_.Find(request->name(), [reactor](const auto& job) { reactor->Begin(job); });
+  return reactor;
 }
 
 }  // namespace polyak::service

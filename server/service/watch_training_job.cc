@@ -1,3 +1,4 @@
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,23 +22,35 @@ using Event = v1::WatchTrainingJobResponse;
 // (docs/decisions/thread-sanitizer.md).
 class WatchReactor : public grpc::ServerWriteReactor<Event> {
  public:
-  WatchReactor(jobs::Jobs& jobs, const base::Clock& clock, const ReadRequest& request,
-               std::atomic<int64_t>& watchers)
-      : jobs_(jobs),
-        clock_(clock),
-        job_(request.job),
-        watchers_(watchers),
-        with_prediction_(request.options.with_prediction),
-        reader_(request.job, request.options, request.after_iteration) {
+  // Ends when Begin or Refuse has been called, once, and the watch is over.
+  WatchReactor(jobs::Jobs& jobs, const base::Clock& clock, std::atomic<int64_t>& watchers)
+      : jobs_(jobs), clock_(clock), watchers_(watchers) {}
+
+  void Begin(const ReadRequest& request) {
     {
       const base::MutexLock lock(&mutex_);
+      job_ = request.job;
+      reader_.emplace(request.job, request.options, request.after_iteration);
+      stored_rows_ = job_->reader()->row_count();
       *event_.mutable_snapshot()->mutable_training_job() = *jobs_.WithQueuePlace(job_->snapshot());
-      stored_rows_ = job_->reader().row_count();
+    }
+    // Until begun_ is set nothing is written or finished, so the reactor is still here after this.
+    const uint64_t watcher = jobs_.pulse().Add(request.job, [this] { return Look(); });
+    const base::MutexLock lock(&mutex_);
+    begun_ = true;
+    watcher_ = watcher;
+    if (finished_) {
+      Finish(finish_status_);  // the client left meanwhile
+    } else {
       Write();
     }
-    const uint64_t watcher = jobs_.pulse().Add(job_, [this] { return Look(); });
+  }
+
+  void Refuse(const absl::Status& status) {
     const base::MutexLock lock(&mutex_);
-    watcher_ = watcher;
+    begun_ = true;
+    finished_ = true;
+    Finish(ToGrpcStatus(status));
   }
 
   void OnWriteDone(bool ok) override {
@@ -63,7 +76,9 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
       const base::MutexLock lock(&mutex_);
       watcher = watcher_;
     }
-    jobs_.pulse().Remove(watcher);  // from here on Look is not called
+    if (watcher != 0) {
+      jobs_.pulse().Remove(watcher);  // from here on Look is not called
+    }
     --watchers_;
     delete this;
   }
@@ -72,7 +87,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
   // The pulse's call: something moved, or a heartbeat is due.
   double Look() {
     const base::MutexLock lock(&mutex_);
-    if (!writing_ && !computing_ && !finished_) {
+    if (begun_ && !writing_ && !computing_ && !finished_) {
       WriteNext();
     }
     return last_write_ + kHeartbeatSeconds;
@@ -87,18 +102,18 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     const bool ended = snapshot->has_end_time();
     if (jobs_.draining() && !ended) {
       FinishOnce(ToGrpcStatus(jobs::Draining()));
-    } else if (!caught_up_sent_ && !reader_.HasMoreBelow(stored_rows_, ended)) {
+    } else if (!caught_up_sent_ && !reader_->HasMoreBelow(stored_rows_, ended)) {
       caught_up_sent_ = true;
-      event_.mutable_caught_up()->set_iteration(reader_.cursor());
+      event_.mutable_caught_up()->set_iteration(reader_->cursor());
       Write();
-    } else if (reader_.HasMore(ended)) {
+    } else if (reader_->HasMore(ended)) {
       WriteRecords(ended);
     } else if (ended) {
       terminal_sent_ = true;
       *event_.mutable_terminal()->mutable_training_job() = *snapshot;
       Write();
     } else if (clock_.MonotonicSeconds() >= last_write_ + kHeartbeatSeconds) {
-      event_.mutable_heartbeat()->set_iteration(reader_.cursor());
+      event_.mutable_heartbeat()->set_iteration(reader_->cursor());
       event_.mutable_heartbeat()->set_state(snapshot->state());
       event_.mutable_heartbeat()->set_jobs_ahead(jobs_.WithQueuePlace(snapshot)->jobs_ahead());
       Write();
@@ -106,34 +121,34 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
   }
 
   void WriteRecords(bool ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!with_prediction_) {
-      reader_.Next(kBatchRecords, ended, *event_.mutable_iterations());
-      Write();
+    if (reader_->quick()) {
+      Send(reader_->Next(kBatchRecords, ended, *event_.mutable_iterations()).status());
       return;
     }
-    // The predicted curve may need the network's first pass: a computation, not for this thread.
-    // The reactor stays alive until FinishOnce, which waits for it.
+    // A computation, or a disk: not for this thread. The reactor stays alive until FinishOnce,
+    // which waits for it.
     computing_ = true;
     jobs_.Compute([this, ended] {
       v1::IterationBatch batch;
-      const absl::Status status = Predict(ended, batch);
+      const absl::Status status = ReadSlowly(ended, batch);
       const base::MutexLock lock(&mutex_);
       computing_ = false;
       if (finish_after_compute_) {
-        Finish(finish_status_);
-      } else if (!status.ok()) {
-        FinishOnce(ToGrpcStatus(status));
-      } else {
-        event_.mutable_iterations()->Swap(&batch);
-        Write();
+        return Finish(finish_status_);
       }
+      event_.mutable_iterations()->Swap(&batch);
+      Send(status);
     });
   }
 
   // While computing_ is set the reader is this call's alone: the pulse and gRPC's threads must not
   // wait for it.
-  absl::Status Predict(bool ended, v1::IterationBatch& batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    return ReadPredicted(reader_, kBatchRecords, ended, batch);
+  absl::Status ReadSlowly(bool ended, v1::IterationBatch& batch) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    return reader_->Next(kBatchRecords, ended, batch).status();
+  }
+
+  void Send(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    status.ok() ? Write() : FinishOnce(ToGrpcStatus(status));
   }
 
   void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -146,23 +161,22 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     if (std::exchange(finished_, true)) {
       return;
     }
-    if (computing_) {
-      finish_after_compute_ = true;
-      finish_status_ = status;
-    } else {
+    finish_after_compute_ = computing_;
+    finish_status_ = status;
+    if (begun_ && !computing_) {
       Finish(status);
     }
   }
 
   jobs::Jobs& jobs_;
   const base::Clock& clock_;
-  const std::shared_ptr<jobs::Job> job_;
   std::atomic<int64_t>& watchers_;
-  const bool with_prediction_;
 
   base::Mutex mutex_;
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<jobs::Job> job_ ABSL_GUARDED_BY(mutex_);
   uint64_t watcher_ ABSL_GUARDED_BY(mutex_) = 0;
-  IterationReader reader_ ABSL_GUARDED_BY(mutex_);
+  std::optional<IterationReader> reader_ ABSL_GUARDED_BY(mutex_);
   Event event_ ABSL_GUARDED_BY(mutex_);
   int64_t stored_rows_ ABSL_GUARDED_BY(mutex_) = 0;  // when the watch began
   double last_write_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -189,10 +203,6 @@ grpc::ServerWriteReactor<Event>* TrainingService::WatchTrainingJob(
   if (jobs_.draining()) {
     return new RefusedWatch(jobs::Draining());
   }
-  const auto read = ParseReadRequest(jobs_, *request);
-  if (!read.ok()) {
-    return new RefusedWatch(read.status());
-  }
   if (++watchers_ > options_.max_watchers) {
     --watchers_;
     return new RefusedWatch(
@@ -201,7 +211,11 @@ grpc::ServerWriteReactor<Event>* TrainingService::WatchTrainingJob(
                                              " open watches, as many as it accepts"),
                                 absl::Seconds(1)));
   }
-  return new WatchReactor(jobs_, clock_, *read, watchers_);
+  auto* const reactor = new WatchReactor(jobs_, clock_, watchers_);
+  ParseReadRequest(jobs_, *request, [reactor](const auto& read) {
+    read.ok() ? reactor->Begin(*read) : reactor->Refuse(read.status());
+  });
+  return reactor;
 }
 
 }  // namespace polyak::service

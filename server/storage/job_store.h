@@ -22,36 +22,63 @@ struct RequestKey {
 };
 
 // Called once when the change is as durable as the store makes it. May be called before the
-// mutating call returns.
+// mutating call returns.  Errors, beside the method's own: ResourceExhausted when the disk is full
+// and the change was not made; Unavailable when the store can't tell whether the change will last.
 using Done = std::function<void(absl::Status)>;
+// Called once with the answer, on the store's thread or before the call returns. Must be short.
+using GetDone = std::function<void(absl::StatusOr<JobSnapshot>)>;
 
-// Which jobs a page of a list holds, newest first.
+// Which jobs a page of a list holds, newest first. `matches` may be called on the store's thread,
+// until the answer is given.
 struct ListPage {
   std::function<bool(const v1::TrainingJob&)> matches;
   int64_t before = 0;  // only jobs with a sequence number below this; 0: from the newest
   int64_t size = 50;
 };
 struct ListResult {
-  std::vector<JobSnapshot> jobs;
-  int64_t next_before = 0;  // 0: the last page
+  std::vector<JobSnapshot> jobs;  // each without the explicit numbers of its spec
+  int64_t next_before = 0;        // 0: the last page
 };
 
-// Where jobs are kept. Safe from any thread.
+using ListDone = std::function<void(absl::StatusOr<ListResult>)>;
+
+// A job as it is found when a server starts.
+struct StoredJob {
+  JobSnapshot job;
+  bool cancel_requested = false;
+};
+
+// Where jobs are kept. Safe from any thread; only the Load functions wait for a disk.
 class JobStore {
  public:
   virtual ~JobStore() = default;
-  // Errors: AlreadyExists for a taken name.
+  // Errors: AlreadyExists for a taken name, or for a request id that made another job within the
+  // last 24 hours (the message says which of the two).
   virtual void Insert(JobSnapshot job, const RequestKey& key, Done done) = 0;
+  // Of the job with this name and uid, whose spec never changes. Errors: NotFound.
   virtual void Update(JobSnapshot job, Done done) = 0;
-  // Leaves a tombstone for 30 days. Errors: NotFound.
-  virtual void Remove(const std::string& name, Done done) = 0;
-  // Errors: NotFound; with the message "expired" while a tombstone lives.
-  virtual absl::StatusOr<JobSnapshot> Get(const std::string& name) const = 0;
+  // Keeps the wish to cancel beside an unfinished job, for a server that starts later. OK, and
+  // nothing is kept, if the job has ended. Errors: NotFound.
+  virtual void RequestCancel(const std::string& name, Done done) = 0;
+  // Leaves a tombstone for 30 days. Errors: NotFound, also if the name is another job's by now.
+  virtual void Remove(const std::string& name, const std::string& uid, Done done) = 0;
+  // Errors: NotFound; with the message "expired" while a tombstone lives. DataLoss if what was
+  // stored is damaged.
+  virtual void Get(const std::string& name, GetDone done) const = 0;
   // The job that a request id made within the last 24 hours, or null.
   // Errors: AlreadyExists if its payload was another, or if the job was removed: a late retry must
   // not make a second one.
-  virtual absl::StatusOr<JobSnapshot> FindRequest(const RequestKey& key) const = 0;
-  virtual ListResult List(const ListPage& page) const = 0;
+  virtual void FindRequest(const RequestKey& key, GetDone done) const = 0;
+  // The jobs may come without the explicit numbers of their specs. Damaged ones are left out.
+  virtual void List(const ListPage& page, ListDone done) const = 0;
+  // The `limit` jobs that ended first, those that ended earliest in front; otherwise as List, of
+  // one page.
+  virtual void ListEnded(int64_t limit, ListDone done) const = 0;
+  // Every job that has no end_time, in the order of their creation; damaged ones are left out.
+  // Before anything else is called.
+  virtual absl::StatusOr<std::vector<StoredJob>> LoadUnfinished() = 0;
+  // The uids of all jobs, in no order: files of others are orphans. Waits for the disk.
+  virtual absl::StatusOr<std::vector<std::string>> LoadUids() = 0;
   virtual bool survives_restart() const = 0;
 };
 

@@ -1,17 +1,11 @@
 #include "server/storage/memory_job_store.h"
 
+#include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "server/base/check.h"
+#include "server/storage/job_store_rules.h"
 
 namespace polyak::storage {
-namespace {
-
-constexpr absl::Duration kTombstoneLife = absl::Hours(24 * 30);
-constexpr absl::Duration kRequestLife = absl::Hours(24);
-
-}  // namespace
 
 void MemoryJobStore::ForgetExpired() {
   const absl::Time now = clock_.WallTime();
@@ -21,24 +15,19 @@ void MemoryJobStore::ForgetExpired() {
 
 absl::Status MemoryJobStore::InsertLocked(JobSnapshot job, const RequestKey& key) {
   ForgetExpired();
+  if (!key.request_id.empty() && requests_.contains(key.request_id)) {
+    return RequestIdTaken(key.request_id);
+  }
   if (sequences_.contains(job->name())) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("the id of ", job->name(), " is taken; accepted: an unused id"));
+    return NameTaken(job->name());
   }
   if (!key.request_id.empty()) {
-    const bool fresh =
-        requests_
-            .emplace(key.request_id, Request{key.payload, job->name(), next_sequence_,
-                                             clock_.WallTime() + kRequestLife})
-            .second;
-    if (!fresh) {
-      return absl::AlreadyExistsError(
-          absl::StrCat("request_id '", key.request_id, "' was used at the same moment"));
-    }
+    requests_.emplace(key.request_id, Request{key.payload, job->name(), next_sequence_,
+                                              clock_.WallTime() + kRequestLife});
   }
   tombstones_.erase(job->name());
   sequences_[job->name()] = next_sequence_;
-  jobs_.emplace(next_sequence_++, std::move(job));
+  jobs_.emplace(next_sequence_++, StoredJob{std::move(job), false});
   return absl::OkStatus();
 }
 
@@ -51,81 +40,162 @@ void MemoryJobStore::Insert(JobSnapshot job, const RequestKey& key, Done done) {
   done(std::move(status));
 }
 
-void MemoryJobStore::Update(JobSnapshot job, Done done) {
-  {
-    const base::MutexLock lock(&mutex_);
-    const auto found = sequences_.find(job->name());
-    POLYAK_CHECK(found != sequences_.end());
-    jobs_[found->second] = std::move(job);
+absl::Status MemoryJobStore::UpdateLocked(JobSnapshot job) {
+  const auto found = sequences_.find(job->name());
+  if (found == sequences_.end() || jobs_.at(found->second).job->uid() != job->uid()) {
+    return absl::NotFoundError(job->name());
   }
-  done(absl::OkStatus());
+  jobs_.at(found->second).job = std::move(job);
+  return absl::OkStatus();
 }
 
-void MemoryJobStore::Remove(const std::string& name, Done done) {
+void MemoryJobStore::Update(JobSnapshot job, Done done) {
   absl::Status status;
   {
     const base::MutexLock lock(&mutex_);
-    const auto found = sequences_.find(name);
-    if (found == sequences_.end()) {
-      status = absl::NotFoundError(name);
-    } else {
-      jobs_.erase(found->second);
-      sequences_.erase(found);
-      tombstones_[name] = clock_.WallTime() + kTombstoneLife;
+    status = UpdateLocked(std::move(job));
+  }
+  done(std::move(status));
+}
+
+void MemoryJobStore::RequestCancel(const std::string& name, Done done) {
+  absl::Status status = absl::NotFoundError(name);
+  {
+    const base::MutexLock lock(&mutex_);
+    if (const auto found = sequences_.find(name); found != sequences_.end()) {
+      jobs_.at(found->second).cancel_requested = true;
+      status = absl::OkStatus();
     }
   }
   done(std::move(status));
 }
 
-absl::StatusOr<JobSnapshot> MemoryJobStore::Get(const std::string& name) const {
-  const base::MutexLock lock(&mutex_);
+absl::Status MemoryJobStore::RemoveLocked(const std::string& name, const std::string& uid) {
   const auto found = sequences_.find(name);
-  if (found != sequences_.end()) {
-    return jobs_.at(found->second);
+  if (found == sequences_.end() || jobs_.at(found->second).job->uid() != uid) {
+    return absl::NotFoundError(name);
   }
-  const auto tombstone = tombstones_.find(name);
-  return absl::NotFoundError(tombstone != tombstones_.end() && tombstone->second > clock_.WallTime()
-                                 ? "expired"
-                                 : "unknown");
+  jobs_.erase(found->second);
+  sequences_.erase(found);
+  tombstones_[name] = clock_.WallTime() + kTombstoneLife;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<JobSnapshot> MemoryJobStore::FindRequest(const RequestKey& key) const {
-  const base::MutexLock lock(&mutex_);
+void MemoryJobStore::Remove(const std::string& name, const std::string& uid, Done done) {
+  absl::Status status;
+  {
+    const base::MutexLock lock(&mutex_);
+    status = RemoveLocked(name, uid);
+  }
+  done(std::move(status));
+}
+
+absl::StatusOr<JobSnapshot> MemoryJobStore::GetLocked(const std::string& name) const {
+  const auto found = sequences_.find(name);
+  if (found != sequences_.end()) {
+    return jobs_.at(found->second).job;
+  }
+  const auto tombstone = tombstones_.find(name);
+  return NoJob(tombstone != tombstones_.end() && tombstone->second > clock_.WallTime());
+}
+
+void MemoryJobStore::Get(const std::string& name, GetDone done) const {
+  absl::StatusOr<JobSnapshot> answer;
+  {
+    const base::MutexLock lock(&mutex_);
+    answer = GetLocked(name);
+  }
+  done(std::move(answer));
+}
+
+absl::StatusOr<JobSnapshot> MemoryJobStore::FindRequestLocked(const RequestKey& key) const {
   const auto found = requests_.find(key.request_id);
   if (key.request_id.empty() || found == requests_.end() ||
       found->second.expiry <= clock_.WallTime()) {
     return JobSnapshot();
   }
   if (found->second.payload != key.payload) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("request_id '", key.request_id, "' was used for another request, which made ",
-                     found->second.name, "; accepted: an unused request_id"));
+    return RequestIdReused(key.request_id, found->second.name);
   }
   const auto job = jobs_.find(found->second.sequence);
   if (job == jobs_.end()) {
-    return absl::AlreadyExistsError(absl::StrCat("request_id '", key.request_id, "' made ",
-                                                 found->second.name,
-                                                 ", which was deleted; accepted: an unused one"));
+    return RequestJobRemoved(key.request_id, found->second.name);
   }
-  return job->second;
+  return job->second.job;
 }
 
-ListResult MemoryJobStore::List(const ListPage& page) const {
-  const base::MutexLock lock(&mutex_);
+void MemoryJobStore::FindRequest(const RequestKey& key, GetDone done) const {
+  absl::StatusOr<JobSnapshot> answer;
+  {
+    const base::MutexLock lock(&mutex_);
+    answer = FindRequestLocked(key);
+  }
+  done(std::move(answer));
+}
+
+ListResult MemoryJobStore::ListLocked(const ListPage& page) const {
   ListResult result;
   auto next = page.before > 0 ? jobs_.lower_bound(page.before) : jobs_.end();
   while (next != jobs_.begin()) {
     --next;
-    if (!page.matches(*next->second)) {
+    if (!page.matches(*next->second.job)) {
       continue;
     }
     if (static_cast<int64_t>(result.jobs.size()) == page.size) {
       result.next_before = next->first + 1;
       break;
     }
-    result.jobs.push_back(next->second);
+    result.jobs.push_back(next->second.job);
   }
   return result;
+}
+
+void MemoryJobStore::List(const ListPage& page, ListDone done) const {
+  ListResult result;
+  {
+    const base::MutexLock lock(&mutex_);
+    result = ListLocked(page);
+  }
+  done(std::move(result));
+}
+
+void MemoryJobStore::ListEnded(int64_t limit, ListDone done) const {
+  ListResult result;
+  {
+    const base::MutexLock lock(&mutex_);
+    for (const auto& [sequence, stored] : jobs_) {
+      if (stored.job->has_end_time()) {
+        result.jobs.push_back(stored.job);
+      }
+    }
+  }
+  std::stable_sort(
+      result.jobs.begin(), result.jobs.end(),
+      [](const JobSnapshot& a, const JobSnapshot& b) { return EndMicros(*a) < EndMicros(*b); });
+  if (static_cast<int64_t>(result.jobs.size()) > limit) {
+    result.jobs.resize(static_cast<size_t>(limit));
+  }
+  done(std::move(result));
+}
+
+absl::StatusOr<std::vector<StoredJob>> MemoryJobStore::LoadUnfinished() {
+  const base::MutexLock lock(&mutex_);
+  std::vector<StoredJob> unfinished;
+  for (const auto& [sequence, stored] : jobs_) {
+    if (!stored.job->has_end_time()) {
+      unfinished.push_back(stored);
+    }
+  }
+  return unfinished;
+}
+
+absl::StatusOr<std::vector<std::string>> MemoryJobStore::LoadUids() {
+  const base::MutexLock lock(&mutex_);
+  std::vector<std::string> uids;
+  for (const auto& [sequence, stored] : jobs_) {
+    uids.push_back(stored.job->uid());
+  }
+  return uids;
 }
 
 }  // namespace polyak::storage

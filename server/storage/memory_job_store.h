@@ -3,6 +3,7 @@
 #include <map>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "server/base/clock.h"
@@ -11,17 +12,21 @@
 
 namespace polyak::storage {
 
-// Jobs in memory: gone with the process.
+// Jobs in memory: gone with the process. Every answer is given before the call returns.
 class MemoryJobStore : public JobStore {
  public:
   explicit MemoryJobStore(const base::Clock& clock) : clock_(clock) {}
 
   void Insert(JobSnapshot job, const RequestKey& key, Done done) override;
   void Update(JobSnapshot job, Done done) override;
-  void Remove(const std::string& name, Done done) override;
-  absl::StatusOr<JobSnapshot> Get(const std::string& name) const override;
-  absl::StatusOr<JobSnapshot> FindRequest(const RequestKey& key) const override;
-  ListResult List(const ListPage& page) const override;
+  void RequestCancel(const std::string& name, Done done) override;
+  void Remove(const std::string& name, const std::string& uid, Done done) override;
+  void Get(const std::string& name, GetDone done) const override;
+  void FindRequest(const RequestKey& key, GetDone done) const override;
+  void List(const ListPage& page, ListDone done) const override;
+  void ListEnded(int64_t limit, ListDone done) const override;
+  absl::StatusOr<std::vector<StoredJob>> LoadUnfinished() override;
+  absl::StatusOr<std::vector<std::string>> LoadUids() override;
   bool survives_restart() const override { return false; }
 
  private:
@@ -33,12 +38,20 @@ class MemoryJobStore : public JobStore {
   };
   absl::Status InsertLocked(JobSnapshot job, const RequestKey& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status UpdateLocked(JobSnapshot job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RemoveLocked(const std::string& name, const std::string& uid)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ForgetExpired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<JobSnapshot> GetLocked(const std::string& name) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<JobSnapshot> FindRequestLocked(const RequestKey& key) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  ListResult ListLocked(const ListPage& page) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const base::Clock& clock_;
   mutable base::Mutex mutex_;
   int64_t next_sequence_ ABSL_GUARDED_BY(mutex_) = 1;
-  std::map<int64_t, JobSnapshot> jobs_
+  std::map<int64_t, StoredJob> jobs_
       ABSL_GUARDED_BY(mutex_);  // by sequence number: the order of creation
   std::unordered_map<std::string, int64_t> sequences_ ABSL_GUARDED_BY(mutex_);
   std::unordered_map<std::string, absl::Time> tombstones_

@@ -1,14 +1,12 @@
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
+#include <limits>
 #include <span>
 #include <vector>
 
-#include "server/base/mutex.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/base/row_sink.h"
 
 namespace polyak::storage {
@@ -22,6 +20,17 @@ struct Columns {
   }
 };
 
+// What a picture needs of one column over a range of rows.
+struct ColumnSummary {
+  double first = 0;  // may be NaN
+  double last = 0;
+  // Over the finite values; NaN if there is none.
+  double min = std::numeric_limits<double>::quiet_NaN();
+  double max = std::numeric_limits<double>::quiet_NaN();
+  int64_t count = 0;
+  int64_t non_finite = 0;
+};
+
 // Any number of threads.
 class TraceReader {
  public:
@@ -29,9 +38,21 @@ class TraceReader {
   virtual int64_t row_count() const = 0;  // published rows; never shrinks
   // Rows first_row, first_row + stride, ... below row_count(), at most max_rows of them. first_row
   // >= 0, stride >= 1.
-  virtual Columns Read(int64_t first_row, int64_t max_rows, int64_t stride) const = 0;
-  // Training time at a row, interpolated between the slices that were measured.
-  virtual double ElapsedAt(int64_t row) const = 0;
+  // Errors: DataLoss for rows whose checksum is wrong; Unavailable if the disk can't be read.
+  virtual absl::StatusOr<Columns> Read(int64_t first_row, int64_t max_rows,
+                                       int64_t stride) const = 0;
+  // One summary for each pair of neighbours in `edges` (rising): rows edges[k] up to, not with,
+  // edges[k + 1], below row_count(); of count 0 where there are none.
+  // Errors: as Read.   Cost: O(bins + rows / 1,024): whole blocks by the summaries they carry.
+  virtual absl::StatusOr<std::vector<ColumnSummary>> Summarize(
+      int column, std::span<const int64_t> edges) const = 0;
+  // Training time at a row, interpolated between the slices that were measured; of a row that is
+  // not there yet, the last that is known.
+  // Errors: as Read.
+  virtual absl::StatusOr<double> ElapsedAt(int64_t row) const = 0;
+  // Whether Read won't touch the disk, for as many rows as one reader takes at a time.
+  virtual bool in_memory(int64_t first_row) const = 0;
+  virtual int64_t memory_bytes() const = 0;  // held in memory
 };
 
 // One thread.
@@ -40,51 +61,25 @@ class TraceWriter : public base::RowSink {
   // Makes room for this many more rows, so that Append can't fail. Between slices. May throw
   // std::bad_alloc.
   virtual void Reserve(int64_t rows) = 0;
-  // Shows every appended row to readers. Between slices.  elapsed_seconds: training time at the
-  // last row.
-  virtual void Publish(double elapsed_seconds) = 0;
+  // Shows every appended row to readers, once it would outlive the process. Between slices.
+  //   elapsed_seconds: training time at the last row.
+  // Errors: ResourceExhausted if the disk is full; nothing is lost, and the call can be made again.
+  // DataLoss if a row recomputed after Rewind differs from the stored one. Unavailable for all
+  // else.
+  virtual absl::Status Publish(double elapsed_seconds) = 0;
+  // Makes every published row durable.
+  // Errors: Unavailable; then the trace must be closed and opened anew, and the run goes on from a
+  // checkpoint at or before the row_count() found.
+  virtual absl::Status Sync() = 0;
 };
 
-// A trace in memory.
-//
-// Invariants: blocks double in size and never move. Block pointers and rows are written before the
-// release store of row_count_ that makes them visible; a reader touches only rows below the value
-// that its acquire load returned. So rows need no lock; only the list of slice times has one.
-class MemoryTrace : public TraceReader, public TraceWriter {
+// The records of one run: a worker writes them, readers read them.
+class Trace : public TraceReader, public TraceWriter {
  public:
-  explicit MemoryTrace(int columns);
-
-  void Reserve(int64_t rows) override;
-  void Append(std::span<const double> row) noexcept override;
-  void Publish(double elapsed_seconds) override;
-
-  int64_t row_count() const override { return row_count_.load(std::memory_order_acquire); }
-  Columns Read(int64_t first_row, int64_t max_rows, int64_t stride) const override;
-  double ElapsedAt(int64_t row) const override;
-  // Memory held, in bytes.
-  int64_t allocated_bytes() const;
-
- private:
-  static constexpr int kBlocksMax = 40;
-  struct SliceTime {
-    int64_t row;
-    double seconds;
-  };
-  struct Free {
-    void operator()(double* values) const { std::free(values); }
-  };
-  const double* RowAt(int64_t row) const;
-
-  const int columns_;
-  std::array<std::unique_ptr<double[], Free>, kBlocksMax> blocks_;
-  int block_count_ = 0;     // writer only
-  int64_t capacity_ = 0;    // writer only
-  int64_t written_ = 0;     // writer only
-  double* next_ = nullptr;  // writer only: where the next row goes
-  double* block_end_ = nullptr;
-  std::atomic<int64_t> row_count_ = 0;
-  mutable base::Mutex mutex_;
-  std::vector<SliceTime> slice_times_ ABSL_GUARDED_BY(mutex_);
+  // The run goes on with row `row`, at most row_count(): rows that are there already are compared
+  // with those that come again, and kept; row_count() stays. They must be equal bit by bit if this
+  // build and class of processor made them, else to rounding.
+  virtual absl::Status Rewind(int64_t row) = 0;
 };
 
 }  // namespace polyak::storage

@@ -11,7 +11,7 @@
 #include "server/engine/plans/plan.h"
 #include "server/engine/problems/registry.h"
 #include "server/engine/trainer/trainer.h"
-#include "server/storage/trace.h"
+#include "server/storage/memory_trace.h"
 
 namespace polyak::bench {
 namespace {
@@ -60,7 +60,7 @@ void TrainQuadratic(benchmark::State& state, const engine::QuadraticSpec& spec,
     while (progress.running()) {
       trace.Reserve(kSlice);
       progress = trainer.Advance(kSlice);
-      trace.Publish(0);
+      POLYAK_CHECK(trace.Publish(0).ok());
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     state.SetIterationTime(seconds.count());

@@ -16,9 +16,8 @@
 namespace polyak::testing_support {
 namespace {
 
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 using Mode = base::FileSystem::Mode;

@@ -13,7 +13,7 @@
 namespace polyak::base {
 namespace {
 
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 
 constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
@@ -94,7 +94,7 @@ TEST(ByteSource, FailsAtEveryPlaceWhereTheBytesMayEnd) {
   sink.WriteString("text");
   const std::string& bytes = sink.bytes();
   for (size_t size = 0; size <= bytes.size(); ++size) {
-    StringSource source(std::string_view(bytes).substr(0, size));
+    StringSource source(std::string_view{bytes}.substr(0, size));
     source.ReadInt();
     source.ReadDouble();
     std::array<double, 2> pair = {};

@@ -51,13 +51,13 @@ TEST(Crc32c, IsTheSameByTableAndByInstructionAtEveryLengthAndOffset) {
   const std::string bytes = RandomBytes(600, random);
   for (size_t offset = 0; offset < 17; ++offset) {
     for (size_t length = 0; length < 80; ++length) {
-      const std::string_view part = std::string_view(bytes).substr(offset, length);
+      const std::string_view part = std::string_view{bytes}.substr(offset, length);
       EXPECT_EQ(Crc32c(part), Crc32cByTable(part)) << length << " bytes from " << offset;
     }
   }
   for (int draw = 0; draw < 2000; ++draw) {
     const std::string_view part =
-        std::string_view(bytes).substr(random() % bytes.size(), random() % bytes.size());
+        std::string_view{bytes}.substr(random() % bytes.size(), random() % bytes.size());
     const auto before = static_cast<uint32_t>(random());
     EXPECT_EQ(Crc32c(part, before), Crc32cByTable(part, before)) << part.size() << " bytes";
   }

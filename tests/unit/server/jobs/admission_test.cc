@@ -21,7 +21,7 @@ TEST_F(JobsTest, RequestsOfOneIdAtTheSameMomentMakeOneJob) {
     ASSERT_TRUE(other.ok()) << other.status();
     EXPECT_EQ((*other)->uid(), (*first)->uid());
   }
-  EXPECT_EQ(jobs_->List({})->training_jobs_size(), 1);
+  EXPECT_EQ(List({})->training_jobs_size(), 1);
 }
 
 TEST_F(JobsTest, ARequestIdForAnotherRequestIsRefusedBeforeAndAfterTheFirstIsAnswered) {
@@ -57,16 +57,16 @@ TEST_F(JobsTest, MemoryOfActiveJobsIsReservedAndGivenBack) {
   request.set_training_job_id("second");
   const Answer refused = Create(request);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted) << refused.status();
-  ASSERT_TRUE(jobs_->Cancel("trainingJobs/first").ok());
+  ASSERT_TRUE(Cancel("trainingJobs/first").ok());
   WaitForEnd("trainingJobs/first");
   EXPECT_TRUE(Create(request).ok());
-  EXPECT_TRUE(jobs_->Cancel("trainingJobs/second").ok());
+  EXPECT_TRUE(Cancel("trainingJobs/second").ok());
 }
 
 TEST_F(JobsTest, AnEndedJobHoldsNoMoreThanItsRecordsAndItsForm) {
   // A server with room for a few networks of this size, none of which has an iteration to do.
   options_.limits.memory_bytes = 1e7;
-  jobs_ = std::make_unique<Jobs>(options_, store_, clock_);
+  jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_);
   auto request = Request(R"pb(
     relu_network {
       dataset { synthetic { examples: 2 input_dimension: 2 } }
@@ -116,7 +116,7 @@ TEST_F(JobsTest, PreviewAnswersWithoutAJob) {
   const auto preview = promise.get_future().get();
   ASSERT_TRUE(preview.ok()) << preview.status();
   EXPECT_NEAR(preview->resolution().prediction().condition_number(), 10, 1e-12);
-  EXPECT_EQ(jobs_->List({})->training_jobs_size(), 0);
+  EXPECT_EQ(List({})->training_jobs_size(), 0);
 }
 
 class SmallQueueTest : public JobsTest {
@@ -129,9 +129,9 @@ TEST_F(SmallQueueTest, AFullQueueRefusesAndAPlaceIsFreeAgainAfterACancel) {
   WaitForRows("trainingJobs/running");
   ASSERT_TRUE(Create(Request(kEndless, "queued")).ok());
   EXPECT_EQ(Create(Request(kShort)).status().code(), absl::StatusCode::kResourceExhausted);
-  ASSERT_TRUE(jobs_->Cancel("trainingJobs/queued").ok());
+  ASSERT_TRUE(Cancel("trainingJobs/queued").ok());
   EXPECT_TRUE(Create(Request(kShort, "last")).ok());
-  EXPECT_TRUE(jobs_->Cancel("trainingJobs/running").ok());
+  EXPECT_TRUE(Cancel("trainingJobs/running").ok());
   WaitForEnd("trainingJobs/last");
 }
 

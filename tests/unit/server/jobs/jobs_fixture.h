@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include "server/jobs/jobs.h"
 #include "server/storage/memory_job_store.h"
+#include "server/storage/memory_run_store.h"
 
 namespace polyak::jobs {
 
@@ -44,7 +45,7 @@ class JobsTest : public ::testing::Test {
   explicit JobsTest(int64_t queue_capacity = 100) {
     options_.workers = 1;
     options_.queue_capacity = queue_capacity;
-    jobs_ = std::make_unique<Jobs>(options_, store_, clock_);
+    jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_);
   }
   ~JobsTest() override { jobs_->Drain(); }
 
@@ -56,16 +57,45 @@ class JobsTest : public ::testing::Test {
   }
   Answer Create(const v1::CreateTrainingJobRequest& request) { return Submit(request).get(); }
 
+  // The answers of calls that answer by a callback.
+  Answer Get(const std::string& name) {
+    std::promise<Answer> promise;
+    jobs_->Get(name, [&promise](const Answer& answer) { promise.set_value(answer); });
+    return promise.get_future().get();
+  }
+  Answer Cancel(const std::string& name) {
+    std::promise<Answer> promise;
+    jobs_->Cancel(name, [&promise](const Answer& answer) { promise.set_value(answer); });
+    return promise.get_future().get();
+  }
+  absl::Status Delete(const std::string& name) {
+    std::promise<absl::Status> promise;
+    jobs_->Delete(name, [&promise](const absl::Status& status) { promise.set_value(status); });
+    return promise.get_future().get();
+  }
+  using Found = absl::StatusOr<std::shared_ptr<Job>>;
+  Found Find(const std::string& name) {
+    std::promise<Found> promise;
+    jobs_->Find(name, [&promise](const Found& job) { promise.set_value(job); });
+    return promise.get_future().get();
+  }
+  using Page = absl::StatusOr<v1::ListTrainingJobsResponse>;
+  Page List(const v1::ListTrainingJobsRequest& request) {
+    std::promise<Page> promise;
+    jobs_->List(request, [&promise](const Page& page) { promise.set_value(page); });
+    return promise.get_future().get();
+  }
+
   // Blocks until the job looks as wanted: a watcher of the pulse, as the service has them.
   template <typename Predicate>
   storage::JobSnapshot WaitUntil(const std::string& name, Predicate wanted) {
-    const auto job = jobs_->Find(name);
+    const auto job = Find(name);
     EXPECT_TRUE(job.ok()) << job.status();
     std::promise<storage::JobSnapshot> promise;
     bool told = false;
     const uint64_t number = jobs_->pulse().Add(*job, [&] {
       const storage::JobSnapshot snapshot = (*job)->snapshot();
-      if (!told && wanted(*snapshot, (*job)->reader().row_count())) {
+      if (!told && wanted(*snapshot, (*job)->reader()->row_count())) {
         told = true;
         promise.set_value(snapshot);
       }
@@ -86,6 +116,7 @@ class JobsTest : public ::testing::Test {
   JobsOptions options_;
   base::SystemClock clock_;
   storage::MemoryJobStore store_{clock_};
+  storage::MemoryRunStore runs_{engine::kTraceColumns};
   std::unique_ptr<Jobs> jobs_;
 };
 

@@ -10,15 +10,15 @@ TEST_F(JobsTest, APageTokenOfAnotherListIsRefused) {
   }
   v1::ListTrainingJobsRequest request;
   request.set_page_size(1);
-  const auto first = jobs_->List(request);
+  const auto first = List(request);
   ASSERT_TRUE(first.ok());
   ASSERT_NE(first->next_page_token(), "");
   request.set_page_token(first->next_page_token());
-  EXPECT_EQ(jobs_->List(request)->training_jobs(0).name(), "trainingJobs/b");
+  EXPECT_EQ(List(request)->training_jobs(0).name(), "trainingJobs/b");
   request.set_filter("state = \"FAILED\"");
-  EXPECT_EQ(jobs_->List(request).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(List(request).status().code(), absl::StatusCode::kInvalidArgument);
   request.set_page_token("7");
-  EXPECT_EQ(jobs_->List(request).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(List(request).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(JobsTest, AListLeavesExplicitNumbersOutAndSaysThePlaceInTheQueue) {
@@ -31,7 +31,7 @@ TEST_F(JobsTest, AListLeavesExplicitNumbersOutAndSaysThePlaceInTheQueue) {
     request.set_training_job_id(id);
     ASSERT_TRUE(Create(request).ok());
   }
-  const auto list = jobs_->List({});
+  const auto list = List({});
   ASSERT_TRUE(list.ok());
   ASSERT_EQ(list->training_jobs_size(), 3);
   EXPECT_EQ(list->training_jobs(0).jobs_ahead(), 1);

@@ -9,6 +9,7 @@
 
 #include "gtest/gtest.h"
 #include "server/engine/trainer/trainer.h"
+#include "server/storage/memory_trace.h"
 
 namespace polyak::jobs {
 namespace {
@@ -16,14 +17,19 @@ namespace {
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 std::shared_ptr<Job> MakeJob() {
-  return std::make_shared<Job>(std::make_shared<v1::TrainingJob>(), JobOutline{}, nullptr);
+  return std::make_shared<Job>(std::make_shared<v1::TrainingJob>());
 }
 
+// Gives the job a trace with one row more than it has.
 void AppendRow(Job& job) {
-  const std::vector<double> row(engine::kTraceColumns, 1.0);
-  job.trace().Reserve(1);
-  job.trace().Append(row);
-  job.trace().Publish(0);
+  const int64_t rows = job.reader()->row_count() + 1;
+  auto trace = std::make_shared<storage::MemoryTrace>(engine::kTraceColumns);
+  trace->Reserve(rows);
+  for (int64_t row = 0; row < rows; ++row) {
+    trace->Append(std::vector<double>(engine::kTraceColumns, 1.0));
+  }
+  EXPECT_TRUE(trace->Publish(0).ok());
+  job.set_trace(std::move(trace));
 }
 
 // Counts wakes, and lets a test wait for the next one.

@@ -11,6 +11,7 @@
 #include "server/runner/runner.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/server/runner/prepared.h"
+#include "tests/unit/server/runner/run_in_memory.h"
 
 namespace polyak::runner {
 namespace {
@@ -97,7 +98,7 @@ void ExpectRefusedOrRun(const v1::TrainingJobSpec& message) {
   }
   storage::MemoryTrace trace(engine::kTraceColumns);
   const testing_support::FakeClock clock;
-  const auto result = Run(*job, trace, {}, clock);
+  const auto result = RunInMemory(*job, trace, clock);
   RC_ASSERT(result.ok());
   RC_ASSERT(trace.row_count() == result->summary.iterations() + 1);
   RC_ASSERT(ForecastRun(*job).memory_bytes() > 0);

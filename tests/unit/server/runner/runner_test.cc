@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "server/storage/memory_trace.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/server/runner/prepared.h"
+#include "tests/unit/server/runner/run_in_memory.h"
 
 namespace polyak::runner {
 namespace {
@@ -18,41 +20,41 @@ using engine::StopReason;
 using testing_support::FakeClock;
 
 // Keeps the rows of a run and notes every slice: its length, and the time it was published with.
-class SliceRecorder : public storage::TraceWriter {
+class SliceRecorder : public storage::MemoryTrace {
  public:
   struct Slice {
     int64_t records;
     double elapsed_seconds;
   };
 
-  void Reserve(int64_t rows) override { trace_.Reserve(rows); }
+  SliceRecorder() : storage::MemoryTrace(engine::kTraceColumns) {}
+
   void Append(std::span<const double> row) noexcept override {
-    trace_.Append(row);
+    storage::MemoryTrace::Append(row);
     ++records_;
     if (records_ == stop_after_) {
       token_->RequestStop();
     }
   }
-  void Publish(double elapsed_seconds) override {
-    trace_.Publish(elapsed_seconds);
-    slices.push_back({trace_.row_count() - published_, elapsed_seconds});
-    published_ = trace_.row_count();
+  absl::Status Publish(double elapsed_seconds) override {
+    absl::Status status = storage::MemoryTrace::Publish(elapsed_seconds);
+    slices.push_back({row_count() - published_, elapsed_seconds});
+    published_ = row_count();
+    return status;
   }
   // Asks to stop while this record is appended, as a client may at any moment.
   void StopAfter(int64_t records, base::StopToken& token) {
     stop_after_ = records;
     token_ = &token;
   }
-  int64_t row_count() const { return trace_.row_count(); }
   int64_t appended() const { return records_; }
   double At(int64_t row, int column) const {
-    return trace_.Read(row, 1, 1).columns[static_cast<size_t>(column)][0];
+    return Read(row, 1, 1).value().columns[static_cast<size_t>(column)][0];
   }
 
   std::vector<Slice> slices;
 
  private:
-  storage::MemoryTrace trace_{engine::kTraceColumns};
   int64_t records_ = 0;
   int64_t published_ = 0;
   int64_t stop_after_ = -1;
@@ -65,7 +67,7 @@ const char kSlow[] =
 
 RunResult RunOf(const std::string& text, SliceRecorder& trace, const base::Clock& clock,
                 const base::StopToken& stop = {}) {
-  auto result = runner::Run(*PreparedOf(text), trace, stop, clock);
+  auto result = RunInMemory(*PreparedOf(text), trace, clock, stop);
   EXPECT_TRUE(result.ok()) << result.status();
   return *std::move(result);
 }
@@ -114,6 +116,7 @@ class ClockOfRecords : public base::Clock {
     return static_cast<double>(trace_.appended()) * seconds_per_record_;
   }
   absl::Time WallTime() const override { return absl::UnixEpoch(); }
+  void Sleep(absl::Duration /*duration*/) const override {}
 
  private:
   const SliceRecorder& trace_;
@@ -260,7 +263,7 @@ class FullTrace : public SliceRecorder {
 
 TEST(Runner, MemoryThatRunsOutIsAnErrorNotTheEndOfTheProgram) {
   FullTrace trace;
-  const auto result = runner::Run(*PreparedOf(kSlow), trace, {}, FakeClock());
+  const auto result = RunInMemory(*PreparedOf(kSlow), trace, FakeClock());
   EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted) << result.status();
   EXPECT_GE(trace.row_count(), 5);
 }

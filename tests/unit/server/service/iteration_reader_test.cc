@@ -29,12 +29,12 @@ v1::IterationBatch ReadAll(IterationReader& reader, int64_t max_records, bool en
   v1::IterationBatch all;
   v1::IterationBatch batch;
   while (reader.HasMore(ended)) {
-    EXPECT_TRUE(reader.Next(max_records, ended, batch));
+    EXPECT_TRUE(reader.Next(max_records, ended, batch).value());
     EXPECT_GE(batch.iteration_size(), 1);
     EXPECT_LE(batch.iteration_size(), max_records);
     all.MergeFrom(batch);
   }
-  EXPECT_FALSE(reader.Next(max_records, ended, batch));
+  EXPECT_FALSE(reader.Next(max_records, ended, batch).value());
   EXPECT_EQ(batch.iteration_size(), 0);
   return all;
 }
@@ -115,13 +115,13 @@ TEST(IterationReader, WhatIsPublishedLaterComesLater) {
   job.Publish(3);
   IterationReader reader(job.job(), Stride(2), -1);
   v1::IterationBatch batch;
-  ASSERT_TRUE(reader.Next(10, false, batch));
+  ASSERT_TRUE(reader.Next(10, false, batch).value());
   EXPECT_THAT(batch.iteration(), ElementsAre(0, 2));
   EXPECT_FALSE(reader.HasMore(false));
   EXPECT_EQ(reader.cursor(), 2);
   job.Publish(6);
   EXPECT_TRUE(reader.HasMore(false));
-  ASSERT_TRUE(reader.Next(10, true, batch));
+  ASSERT_TRUE(reader.Next(10, true, batch).value());
   EXPECT_THAT(batch.iteration(), ElementsAre(4, 5));
   EXPECT_EQ(reader.cursor(), 5);
 }
@@ -131,7 +131,7 @@ TEST(IterationReader, KnowsWhetherTheFirstRowsAreDelivered) {
   job.Publish(10);
   IterationReader reader(job.job(), Stride(1), -1);
   v1::IterationBatch batch;
-  ASSERT_TRUE(reader.Next(4, false, batch));
+  ASSERT_TRUE(reader.Next(4, false, batch).value());
   EXPECT_FALSE(reader.HasMoreBelow(4, false));
   EXPECT_TRUE(reader.HasMoreBelow(5, false));
   EXPECT_FALSE(reader.HasMoreBelow(0, false));
@@ -142,10 +142,10 @@ TEST(IterationReader, AFullBatchLeavesTheLastRecordForTheNext) {
   job.Publish(10);
   IterationReader reader(job.job(), Stride(4), -1);
   v1::IterationBatch batch;
-  ASSERT_TRUE(reader.Next(3, true, batch));
+  ASSERT_TRUE(reader.Next(3, true, batch).value());
   EXPECT_THAT(batch.iteration(), ElementsAre(0, 4, 8));
   EXPECT_TRUE(reader.HasMore(true));
-  ASSERT_TRUE(reader.Next(3, true, batch));
+  ASSERT_TRUE(reader.Next(3, true, batch).value());
   EXPECT_THAT(batch.iteration(), ElementsAre(9));
   EXPECT_FALSE(reader.HasMore(true));
 }
@@ -213,12 +213,12 @@ RC_GTEST_PROP(IterationReader, JoinedBatchesAreWhatTheWatchPromises, ()) {
   v1::IterationBatch batch;
   job.Publish(published_first);
   while (reader.HasMore(false)) {
-    RC_ASSERT(reader.Next(*rc::gen::inRange<int64_t>(1, 50), false, batch));
+    RC_ASSERT(reader.Next(*rc::gen::inRange<int64_t>(1, 50), false, batch).value());
     joined.insert(joined.end(), batch.iteration().begin(), batch.iteration().end());
   }
   job.Publish(rows);
   while (reader.HasMore(true)) {
-    RC_ASSERT(reader.Next(*rc::gen::inRange<int64_t>(1, 50), true, batch));
+    RC_ASSERT(reader.Next(*rc::gen::inRange<int64_t>(1, 50), true, batch).value());
     joined.insert(joined.end(), batch.iteration().begin(), batch.iteration().end());
   }
   std::vector<int64_t> defined;

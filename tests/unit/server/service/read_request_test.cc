@@ -47,13 +47,21 @@ TEST(CheckCursor, BeyondTheRecordsOfAnEndedJobIsOutOfRange) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("accepted: up to 10"));
 }
 
-class ParseReadRequestTest : public jobs::JobsTest {};
+class ParseReadRequestTest : public jobs::JobsTest {
+ protected:
+  template <typename Message>
+  absl::StatusOr<ReadRequest> Parse(const Message& message) {
+    std::promise<absl::StatusOr<ReadRequest>> promise;
+    ParseReadRequest(*jobs_, message, [&promise](const auto& read) { promise.set_value(read); });
+    return promise.get_future().get();
+  }
+};
 
 TEST_F(ParseReadRequestTest, UnsetMeansEveryRecordFromTheFirst) {
   ASSERT_TRUE(Create(jobs::Request(jobs::kShort, "a")).ok());
   v1::WatchTrainingJobRequest message;
   message.set_name("trainingJobs/a");
-  const auto request = ParseReadRequest(*jobs_, message);
+  const auto request = Parse(message);
   ASSERT_TRUE(request.ok()) << request.status();
   EXPECT_EQ(request->options.stride, 1);
   EXPECT_EQ(request->after_iteration, -1);
@@ -69,9 +77,9 @@ TEST_F(ParseReadRequestTest, KeepsWhatIsSet) {
   message.set_stride(7);
   message.set_with_prediction(true);
   message.set_with_elapsed(true);
-  const auto request = ParseReadRequest(*jobs_, message);
+  const auto request = Parse(message);
   ASSERT_TRUE(request.ok()) << request.status();
-  EXPECT_EQ(request->job, *jobs_->Find("trainingJobs/a"));
+  EXPECT_EQ(request->job, *Find("trainingJobs/a"));
   EXPECT_EQ(request->options.stride, 7);
   EXPECT_EQ(request->after_iteration, 0);
   EXPECT_TRUE(request->options.with_prediction);
@@ -81,9 +89,9 @@ TEST_F(ParseReadRequestTest, KeepsWhatIsSet) {
 TEST_F(ParseReadRequestTest, AnUnknownJobIsNotFound) {
   v1::ReadIterationsRequest message;
   message.set_name("trainingJobs/x");
-  EXPECT_EQ(ParseReadRequest(*jobs_, message).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Parse(message).status().code(), absl::StatusCode::kNotFound);
   message.set_name("x");
-  EXPECT_EQ(ParseReadRequest(*jobs_, message).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Parse(message).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

@@ -10,8 +10,10 @@
 #include "google/rpc/status.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "server/engine/trainer/trainer.h"
 #include "server/service/training_service.h"
 #include "server/storage/memory_job_store.h"
+#include "server/storage/memory_run_store.h"
 #include "tests/support/fake_clock.h"
 
 namespace polyak::service {
@@ -30,7 +32,7 @@ class ServiceTest : public ::testing::Test {
  protected:
   explicit ServiceTest(const ServiceOptions& options = {}) {
     jobs_options_.workers = 1;
-    jobs_ = std::make_unique<jobs::Jobs>(jobs_options_, store_, clock_);
+    jobs_ = std::make_unique<jobs::Jobs>(jobs_options_, store_, runs_, clock_);
     service_ = std::make_unique<TrainingService>(*jobs_, clock_, options,
                                                  telemetry::MakeLogger("off").value());
     grpc::ServerBuilder builder;
@@ -111,6 +113,7 @@ class ServiceTest : public ::testing::Test {
 
   testing_support::FakeClock clock_;
   storage::MemoryJobStore store_{clock_};
+  storage::MemoryRunStore runs_{engine::kTraceColumns};
   jobs::JobsOptions jobs_options_;
   std::unique_ptr<jobs::Jobs> jobs_;
   std::unique_ptr<TrainingService> service_;

@@ -10,6 +10,7 @@
 #include "server/engine/trainer/trainer.h"
 #include "server/jobs/job.h"
 #include "server/spec/parse_training_job.h"
+#include "server/storage/memory_trace.h"
 
 namespace polyak::service {
 
@@ -28,20 +29,21 @@ class StoredJob {
     auto form = std::make_shared<v1::TrainingJob>();
     form->set_name("trainingJobs/a");
     *form->mutable_spec() = message;
-    const auto prepared = runner::Prepare(*spec, violations);
-    job_ = std::make_shared<jobs::Job>(form, jobs::OutlineOf(*prepared), prepared);
+    *form->mutable_resolution() = runner::Prepare(*spec, violations)->resolution;
+    job_ = std::make_shared<jobs::Job>(form);
+    job_->set_trace(trace_);
     EXPECT_TRUE(violations.empty());
   }
 
   // Appends rows up to `rows` in all, a second each, and publishes them.
   void Publish(int64_t rows) {
-    job_->trace().Reserve(rows - written_);
+    trace_->Reserve(rows - written_);
     while (written_ < rows) {
-      job_->trace().Append(std::array<double, engine::kTraceColumns>{
+      trace_->Append(std::array<double, engine::kTraceColumns>{
           Loss(written_), ResidualNorm(written_), RateEstimate(written_)});
       ++written_;
     }
-    job_->trace().Publish(static_cast<double>(rows - 1));
+    EXPECT_TRUE(trace_->Publish(static_cast<double>(rows - 1)).ok());
   }
   void End() {
     auto form = std::make_shared<v1::TrainingJob>(*job_->snapshot());
@@ -58,6 +60,8 @@ class StoredJob {
   const std::shared_ptr<jobs::Job>& job() const { return job_; }
 
  private:
+  const std::shared_ptr<storage::MemoryTrace> trace_ =
+      std::make_shared<storage::MemoryTrace>(engine::kTraceColumns);
   std::shared_ptr<jobs::Job> job_;
   int64_t written_ = 0;
 };

@@ -1,4 +1,4 @@
-#include "server/storage/trace.h"
+#include "server/storage/memory_trace.h"
 
 #include <sys/mman.h>
 
@@ -8,6 +8,7 @@
 #include <new>
 
 #include "server/base/check.h"
+#include "server/storage/column_summary.h"
 
 namespace polyak::storage {
 namespace {
@@ -56,7 +57,7 @@ void MemoryTrace::Reserve(int64_t rows) {
     const int64_t block_rows = kFirstBlockRows << block_count_;
     blocks_[static_cast<size_t>(block_count_)].reset(Allocate(block_rows * columns_));
     ++block_count_;
-    capacity_ += block_rows;
+    capacity_.store(capacity_ + block_rows, std::memory_order_relaxed);
   }
 }
 
@@ -74,7 +75,7 @@ void MemoryTrace::Append(std::span<const double> row) noexcept {
   ++written_;
 }
 
-void MemoryTrace::Publish(double elapsed_seconds) {
+absl::Status MemoryTrace::Publish(double elapsed_seconds) {
   {
     const base::MutexLock lock(&mutex_);
     if (slice_times_.size() >= kSliceTimesMax) {
@@ -83,9 +84,12 @@ void MemoryTrace::Publish(double elapsed_seconds) {
       }
       slice_times_.resize(slice_times_.size() / 2);
     }
-    slice_times_.push_back({written_ - 1, elapsed_seconds});
+    if (written_ > row_count()) {
+      slice_times_.push_back({written_ - 1, elapsed_seconds});
+    }
   }
   row_count_.store(written_, std::memory_order_release);
+  return absl::OkStatus();
 }
 
 const double* MemoryTrace::RowAt(int64_t row) const {
@@ -93,7 +97,8 @@ const double* MemoryTrace::RowAt(int64_t row) const {
   return blocks_[static_cast<size_t>(place.block)].get() + place.row * columns_;
 }
 
-Columns MemoryTrace::Read(int64_t first_row, int64_t max_rows, int64_t stride) const {
+absl::StatusOr<Columns> MemoryTrace::Read(int64_t first_row, int64_t max_rows,
+                                          int64_t stride) const {
   POLYAK_CHECK(first_row >= 0 && stride >= 1);
   const int64_t available = row_count();
   // Without a sum that a stride near 2^63 could overflow.
@@ -112,25 +117,42 @@ Columns MemoryTrace::Read(int64_t first_row, int64_t max_rows, int64_t stride) c
   return result;
 }
 
-double MemoryTrace::ElapsedAt(int64_t row) const {
+absl::StatusOr<std::vector<ColumnSummary>> MemoryTrace::Summarize(
+    int column, std::span<const int64_t> edges) const {
+  POLYAK_CHECK(column >= 0 && column < columns_);
+  const int64_t available = row_count();
+  std::vector<ColumnSummary> summaries(edges.empty() ? 0 : edges.size() - 1);
+  for (size_t k = 0; k < summaries.size(); ++k) {
+    const int64_t end = std::min(edges[k + 1], available);
+    for (int64_t row = std::max<int64_t>(edges[k], 0); row < end; ++row) {
+      AddValues({RowAt(row) + column, 1}, summaries[k]);
+    }
+  }
+  return summaries;
+}
+
+absl::StatusOr<double> MemoryTrace::ElapsedAt(int64_t row) const {
   const base::MutexLock lock(&mutex_);
   const auto after =
       std::lower_bound(slice_times_.begin(), slice_times_.end(), row,
                        [](const SliceTime& time, int64_t wanted) { return time.row < wanted; });
   if (after == slice_times_.end()) {
-    return slice_times_.empty() ? 0 : slice_times_.back().seconds;
+    return slice_times_.empty() ? 0.0 : slice_times_.back().seconds;
   }
-  if (after == slice_times_.begin()) {
-    return after->seconds;
-  }
-  const SliceTime& before = *(after - 1);
+  const SliceTime before = after == slice_times_.begin() ? SliceTime{-1, 0} : *(after - 1);
   const double share =
       static_cast<double>(row - before.row) / static_cast<double>(after->row - before.row);
   return before.seconds + share * (after->seconds - before.seconds);
 }
 
-int64_t MemoryTrace::allocated_bytes() const {
-  return capacity_ * columns_ * static_cast<int64_t>(sizeof(double));
+int64_t MemoryTrace::memory_bytes() const {
+  return static_cast<int64_t>(sizeof(*this)) + capacity_.load(std::memory_order_relaxed) *
+                                                   columns_ * static_cast<int64_t>(sizeof(double));
+}
+
+absl::Status MemoryTrace::Rewind(int64_t row) {
+  POLYAK_CHECK(row == written_);
+  return absl::OkStatus();
 }
 
 }  // namespace polyak::storage

@@ -1,4 +1,4 @@
-#include "server/storage/trace.h"
+#include "server/storage/memory_trace.h"
 
 #include <algorithm>
 #include <array>
@@ -32,7 +32,7 @@ void Fill(MemoryTrace& trace, int columns, int64_t rows) {
     trace.Reserve(1);
     AppendRow(trace, row, columns);
   }
-  trace.Publish(1);
+  ASSERT_TRUE(trace.Publish(1).ok());
 }
 
 TEST(MemoryTrace, KeepsEveryRowAcrossTheBordersOfItsBlocks) {
@@ -40,7 +40,7 @@ TEST(MemoryTrace, KeepsEveryRowAcrossTheBordersOfItsBlocks) {
     MemoryTrace trace(columns);
     Fill(trace, columns, kRows);
     ASSERT_EQ(trace.row_count(), kRows);
-    const Columns all = trace.Read(0, kRows, 1);
+    const Columns all = trace.Read(0, kRows, 1).value();
     ASSERT_EQ(all.row_count(), kRows);
     for (int64_t row = 0; row < kRows; ++row) {
       for (int c = 0; c < columns; ++c) {
@@ -53,31 +53,31 @@ TEST(MemoryTrace, KeepsEveryRowAcrossTheBordersOfItsBlocks) {
 TEST(MemoryTrace, AReservationOfManyBlocksIsFilledWithoutAnother) {
   MemoryTrace trace(2);
   trace.Reserve(kRows);
-  const int64_t reserved = trace.allocated_bytes();
+  const int64_t reserved = trace.memory_bytes();
   EXPECT_GE(reserved, kRows * 2 * static_cast<int64_t>(sizeof(double)));
   for (int64_t row = 0; row < kRows; ++row) {
     AppendRow(trace, row, 2);
   }
-  trace.Publish(1);
-  EXPECT_EQ(trace.allocated_bytes(), reserved);
-  EXPECT_EQ(trace.Read(kRows - 1, 1, 1).columns[1][0], Cell(kRows - 1, 1));
+  ASSERT_TRUE(trace.Publish(1).ok());
+  EXPECT_EQ(trace.memory_bytes(), reserved);
+  EXPECT_EQ(trace.Read(kRows - 1, 1, 1).value().columns[1][0], Cell(kRows - 1, 1));
 }
 
 TEST(MemoryTrace, RowsShowWhenPublished) {
   MemoryTrace trace(1);
   EXPECT_EQ(trace.row_count(), 0);
-  EXPECT_EQ(trace.Read(0, 10, 1).row_count(), 0);
+  EXPECT_EQ(trace.Read(0, 10, 1).value().row_count(), 0);
   trace.Reserve(3);
   AppendRow(trace, 0, 1);
   AppendRow(trace, 1, 1);
   EXPECT_EQ(trace.row_count(), 0);
-  EXPECT_EQ(trace.Read(0, 10, 1).row_count(), 0);
-  trace.Publish(0.5);
+  EXPECT_EQ(trace.Read(0, 10, 1).value().row_count(), 0);
+  ASSERT_TRUE(trace.Publish(0.5).ok());
   EXPECT_EQ(trace.row_count(), 2);
   AppendRow(trace, 2, 1);
-  EXPECT_EQ(trace.Read(0, 10, 1).row_count(), 2);
-  trace.Publish(1);
-  EXPECT_EQ(trace.Read(0, 10, 1).row_count(), 3);
+  EXPECT_EQ(trace.Read(0, 10, 1).value().row_count(), 2);
+  ASSERT_TRUE(trace.Publish(1).ok());
+  EXPECT_EQ(trace.Read(0, 10, 1).value().row_count(), 3);
 }
 
 TEST(MemoryTrace, ReadsWithAStrideUpToALimit) {
@@ -85,7 +85,7 @@ TEST(MemoryTrace, ReadsWithAStrideUpToALimit) {
   Fill(trace, 1, 2000);
   const auto rows = [&trace](int64_t first, int64_t max, int64_t stride) {
     std::vector<double> found;
-    const Columns read = trace.Read(first, max, stride);
+    const Columns read = trace.Read(first, max, stride).value();
     for (const double cell : read.columns[0]) {
       found.push_back(cell / 10);
     }
@@ -99,7 +99,7 @@ TEST(MemoryTrace, ReadsWithAStrideUpToALimit) {
   EXPECT_THAT(rows(std::numeric_limits<int64_t>::max(), 5, 1), ::testing::IsEmpty());
   EXPECT_THAT(rows(0, 0, 1), ::testing::IsEmpty());
   EXPECT_THAT(rows(5, 9, std::numeric_limits<int64_t>::max()), ::testing::ElementsAre(5));
-  EXPECT_EQ(trace.Read(700, 2, 600).first_row, 700);
+  EXPECT_EQ(trace.Read(700, 2, 600).value().first_row, 700);
 }
 
 TEST(MemoryTrace, NumbersThatAreNoneStayThemselves) {
@@ -107,8 +107,8 @@ TEST(MemoryTrace, NumbersThatAreNoneStayThemselves) {
   trace.Reserve(1);
   trace.Append(std::array<double, 3>{std::numeric_limits<double>::quiet_NaN(),
                                      std::numeric_limits<double>::infinity(), -0.0});
-  trace.Publish(0);
-  const Columns row = trace.Read(0, 1, 1);
+  ASSERT_TRUE(trace.Publish(0).ok());
+  const Columns row = trace.Read(0, 1, 1).value();
   EXPECT_TRUE(std::isnan(row.columns[0][0]));
   EXPECT_EQ(row.columns[1][0], std::numeric_limits<double>::infinity());
   EXPECT_TRUE(std::signbit(row.columns[2][0]));
@@ -131,7 +131,7 @@ TEST(MemoryTrace, ReadersSeeOnlyWholePublishedRows) {
           std::this_thread::yield();
           continue;
         }
-        const Columns columns = trace.Read(seen, count - seen, 1);
+        const Columns columns = trace.Read(seen, count - seen, 1).value();
         ASSERT_EQ(columns.row_count(), count - seen);
         for (int c = 0; c < kColumns; ++c) {
           for (int64_t row = seen; row < count; ++row) {
@@ -139,7 +139,7 @@ TEST(MemoryTrace, ReadersSeeOnlyWholePublishedRows) {
                       Cell(row, c));
           }
         }
-        ASSERT_LE(trace.ElapsedAt(count - 1), static_cast<double>(kAll));
+        ASSERT_LE(trace.ElapsedAt(count - 1).value(), static_cast<double>(kAll));
         seen = count;
       }
     });
@@ -151,32 +151,32 @@ TEST(MemoryTrace, ReadersSeeOnlyWholePublishedRows) {
     for (int64_t k = 0; k < rows; ++k) {
       AppendRow(trace, row++, kColumns);
     }
-    trace.Publish(static_cast<double>(row));
+    ASSERT_TRUE(trace.Publish(static_cast<double>(row)).ok());
     slice = slice % 777 + 13;  // slices of many sizes, none aligned with a block
   }
 }
 
 TEST(MemoryTrace, ElapsedTimeIsInterpolatedBetweenSlices) {
   MemoryTrace trace(1);
-  EXPECT_EQ(trace.ElapsedAt(0), 0);
+  EXPECT_EQ(trace.ElapsedAt(0).value(), 0);
   trace.Reserve(21);
   AppendRow(trace, 0, 1);
-  trace.Publish(0.5);
+  ASSERT_TRUE(trace.Publish(0.5).ok());
   for (int64_t row = 1; row <= 10; ++row) {
     AppendRow(trace, row, 1);
   }
-  trace.Publish(1.5);
+  ASSERT_TRUE(trace.Publish(1.5).ok());
   for (int64_t row = 11; row <= 20; ++row) {
     AppendRow(trace, row, 1);
   }
-  trace.Publish(5.5);
-  EXPECT_EQ(trace.ElapsedAt(0), 0.5);
+  ASSERT_TRUE(trace.Publish(5.5).ok());
+  EXPECT_EQ(trace.ElapsedAt(0).value(), 0.5);
   // Products and sums of a few numbers of order 1: a few roundings.
-  EXPECT_NEAR(trace.ElapsedAt(5), 1.0, 1e-15);
-  EXPECT_EQ(trace.ElapsedAt(10), 1.5);
-  EXPECT_NEAR(trace.ElapsedAt(15), 3.5, 1e-15);
-  EXPECT_EQ(trace.ElapsedAt(20), 5.5);
-  EXPECT_EQ(trace.ElapsedAt(1000), 5.5);  // not measured yet: the last that is known
+  EXPECT_NEAR(trace.ElapsedAt(5).value(), 1.0, 1e-15);
+  EXPECT_EQ(trace.ElapsedAt(10).value(), 1.5);
+  EXPECT_NEAR(trace.ElapsedAt(15).value(), 3.5, 1e-15);
+  EXPECT_EQ(trace.ElapsedAt(20).value(), 5.5);
+  EXPECT_EQ(trace.ElapsedAt(1000).value(), 5.5);  // not measured yet: the last that is known
 }
 
 // 65,536 slice times are kept; beyond, every second one is dropped. With one slice a row and a row
@@ -187,18 +187,18 @@ TEST(MemoryTrace, ManySlicesAreThinnedAndStillInOrder) {
   for (int64_t row = 0; row < kSlices; ++row) {
     trace.Reserve(1);
     AppendRow(trace, row, 1);
-    trace.Publish(static_cast<double>(row));
+    ASSERT_TRUE(trace.Publish(static_cast<double>(row)).ok());
   }
   double before = -1;
   for (int64_t row = 0; row < kSlices; row += 997) {
-    const double elapsed = trace.ElapsedAt(row);
+    const double elapsed = trace.ElapsedAt(row).value();
     // The interpolation rounds a quotient and a product of numbers up to 300,000.
     EXPECT_NEAR(elapsed, static_cast<double>(row), 1e-9);
     EXPECT_GT(elapsed, before);
     before = elapsed;
   }
-  EXPECT_EQ(trace.ElapsedAt(kSlices - 1), static_cast<double>(kSlices - 1));
-  EXPECT_EQ(trace.ElapsedAt(0), 0);
+  EXPECT_EQ(trace.ElapsedAt(kSlices - 1).value(), static_cast<double>(kSlices - 1));
+  EXPECT_EQ(trace.ElapsedAt(0).value(), 0);
 }
 
 }  // namespace

@@ -1,0 +1,223 @@
+#include <new>
+#include <unordered_set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/base/status_macros.h"
+#include "server/jobs/errors.h"
+#include "server/jobs/jobs.h"
+#include "server/spec/describe.h"
+#include "server/spec/parse_training_job.h"
+
+// The way of a job from the queue to its end, and what a new server does with the jobs that an
+// earlier one left.
+
+namespace polyak::jobs {
+namespace {
+
+// How often a run is begun again after the disk failed under it.
+constexpr int kAttemptsMax = 3;
+
+google::protobuf::Timestamp Now(const base::Clock& clock) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
+      absl::ToUnixNanos(clock.WallTime()));
+}
+
+// Why a stored spec is not accepted any more, for people: the job's error has no details.
+absl::Status Refused(const spec::Violations& violations) {
+  const spec::Violation& first = violations.kept().front();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "this server does not accept the stored spec: ", first.field, ": ", first.description));
+}
+
+// Again from the stored spec: everything follows from it.
+absl::StatusOr<std::shared_ptr<const runner::PreparedJob>> PrepareAgain(
+    const v1::TrainingJobSpec& message, const spec::Limits& limits) {
+  spec::Violations violations;
+  const auto spec = spec::ParseTrainingJobSpec(message, limits, violations);
+  if (!violations.empty()) {
+    return Refused(violations);
+  }
+  try {
+    auto prepared = runner::Prepare(*spec, violations);
+    if (!violations.empty()) {
+      return Refused(violations);
+    }
+    return prepared;
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("the machine ran out of memory");
+  }
+}
+
+}  // namespace
+
+void Jobs::RunNext() {
+  std::shared_ptr<Job> job;
+  {
+    const base::MutexLock lock(&mutex_);
+    if (queue_.empty() || draining()) {
+      return;  // cancelled while it waited, or the server is about to stop
+    }
+    job = std::move(queue_.front());
+    queue_.pop_front();
+    --places_taken_;
+  }
+  RunJob(job);
+}
+
+void Jobs::Change(const std::shared_ptr<Job>& job, v1::TrainingJob form, Done done) {
+  auto snapshot = std::make_shared<const v1::TrainingJob>(std::move(form));
+  store_.Update(snapshot,
+                [this, job, snapshot, done = std::move(done)](const absl::Status& status) {
+                  // A store that can't tell whether the change will last ends the server: it says
+                  // so itself.
+                  if (status.ok()) {
+                    job->set_snapshot(snapshot);
+                    pulse_.Nudge();
+                  }
+                  if (done) {
+                    done(status);
+                  }
+                });
+}
+
+void Jobs::SetPauseReason(const std::shared_ptr<Job>& job, const std::string& reason) {
+  v1::TrainingJob form = *job->snapshot();
+  form.set_pause_reason(reason);
+  Change(job, std::move(form), nullptr);
+}
+
+absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job) {
+  const storage::JobSnapshot snapshot = job->snapshot();
+  auto prepared = job->TakePrepared();
+  if (prepared == nullptr) {
+    POLYAK_ASSIGN_OR_RETURN(prepared, PrepareAgain(snapshot->spec(), options_.limits));
+  }
+  absl::StatusOr<runner::RunResult> result = absl::UnknownError("not run");
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    POLYAK_ASSIGN_OR_RETURN(const auto trace, runs_.OpenTrace(*snapshot));
+    job->set_trace(trace);
+    runner::RunContext context{snapshot->uid(), runs_, *trace, job->stop(), drain_, clock_};
+    context.on_pause = [this, &job](const std::string& reason) { SetPauseReason(job, reason); };
+    result = runner::Run(*prepared, context);
+    if (!absl::IsUnavailable(result.status())) {
+      break;
+    }
+  }
+  return result;
+}
+
+void Jobs::RunJob(const std::shared_ptr<Job>& job) {
+  v1::TrainingJob form = *job->snapshot();
+  if (form.state() != v1::TrainingJob::STATE_RUNNING) {
+    form.set_state(v1::TrainingJob::STATE_RUNNING);
+    *form.mutable_start_time() = Now(clock_);
+    Change(job, form, nullptr);
+  }
+  const auto result = RunToEnd(job);
+  if (draining() && (!result.ok() || result->reason == engine::StopReason::kCancelled)) {
+    return;  // interrupted, not ended: the job stays RUNNING
+  }
+  if (!result.ok()) {
+    form.set_state(v1::TrainingJob::STATE_FAILED);
+    form.mutable_error()->set_code(static_cast<int>(result.status().code()));
+    form.mutable_error()->set_message(std::string{result.status().message()});
+  } else {
+    form.set_state(result->reason == engine::StopReason::kCancelled
+                       ? v1::TrainingJob::STATE_CANCELLED
+                       : v1::TrainingJob::STATE_SUCCEEDED);
+    *form.mutable_termination() = spec::DescribeTermination(result->reason);
+    *form.mutable_summary() = result->summary;
+  }
+  Finish(job, std::move(form), nullptr);
+}
+
+void Jobs::Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form, Done done) {
+  *final_form.mutable_end_time() = Now(clock_);
+  // From here on the job holds its records and its form alone; stores on the disk not even those.
+  job->TakePrepared();
+  const int64_t kept =
+      store_.survives_restart()
+          ? 0
+          : job->reader()->memory_bytes() + static_cast<int64_t>(final_form.ByteSizeLong());
+  {
+    const base::MutexLock lock(&mutex_);
+    reserved_bytes_ += static_cast<double>(kept - job->reserved_bytes);
+    job->reserved_bytes = kept;
+    if (kept > 0) {
+      kept_bytes_[final_form.uid()] = kept;
+    }
+  }
+  if (options_.on_end) {
+    options_.on_end(final_form);
+  }
+  const std::string name = final_form.name();
+  Change(job, std::move(final_form),
+         [this, job, name, done = std::move(done)](const absl::Status& status) {
+           if (status.ok()) {
+             const base::MutexLock lock(&mutex_);
+             unfinished_.erase(name);
+             opened_[name] = job;
+           }
+           if (done) {
+             done(status);
+           }
+         });
+}
+
+absl::StatusOr<int64_t> Jobs::Recover() {
+  POLYAK_ASSIGN_OR_RETURN(const auto found, store_.LoadUnfinished());
+  POLYAK_RETURN_IF_ERROR(SweepOrphans());
+  // What was running goes on first.
+  for (const bool running : {true, false}) {
+    for (const storage::StoredJob& stored : found) {
+      if ((stored.job->state() == v1::TrainingJob::STATE_RUNNING) == running) {
+        TakeUp(stored);
+      }
+    }
+  }
+  return static_cast<int64_t>(found.size());
+}
+
+// Files of jobs that were deleted just before the process ended.
+absl::Status Jobs::SweepOrphans() {
+  POLYAK_ASSIGN_OR_RETURN(const auto jobs, store_.LoadUids());
+  POLYAK_ASSIGN_OR_RETURN(const auto runs, runs_.ListUids());
+  const std::unordered_set<std::string> known(jobs.begin(), jobs.end());
+  for (const std::string& uid : runs) {
+    if (!known.contains(uid)) {
+      POLYAK_RETURN_IF_ERROR(runs_.Remove(uid));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Jobs::TakeUp(const storage::StoredJob& stored) {
+  auto job = std::make_shared<Job>(stored.job);
+  spec::Violations violations;
+  const auto parsed = spec::ParseTrainingJobSpec(stored.job->spec(), options_.limits, violations);
+  job->reserved_bytes = parsed.has_value()
+                            ? static_cast<int64_t>(MemoryNeeded(runner::ForecastCost(*parsed)))
+                            : 0;  // it will fail when its turn comes, and say why
+  if (stored.job->state() == v1::TrainingJob::STATE_RUNNING) {
+    // Readers see at once what was stored; what can't be opened is met again by the run.
+    if (auto trace = runs_.OpenTrace(*stored.job); trace.ok()) {
+      job->set_trace(*std::move(trace));
+    }
+  }
+  if (stored.cancel_requested) {
+    job->stop().RequestStop();
+  }
+  {
+    // They were admitted once: neither the queue's length nor the budget refuses them now.
+    const base::MutexLock lock(&mutex_);
+    unfinished_.emplace(stored.job->name(), job);
+    reserved_bytes_ += static_cast<double>(job->reserved_bytes);
+    queue_.push_back(job);
+    ++places_taken_;
+  }
+  workers_.Submit([this] { RunNext(); });
+}
+
+}  // namespace polyak::jobs

@@ -1,0 +1,63 @@
+#include "server/main/stores.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/build.h"
+#include "server/base/status_macros.h"
+#include "server/engine/linalg/processor_class.h"
+#include "server/engine/trainer/trainer.h"
+#include "server/storage/catalogue/sqlite_job_store.h"
+#include "server/storage/file_run_store.h"
+#include "server/storage/memory_job_store.h"
+#include "server/storage/memory_run_store.h"
+
+namespace polyak::server {
+namespace {
+
+// The catalogue can't tell whether its last changes will last: only a new process can look.
+constexpr int kBrokenExitCode = 70;
+
+}  // namespace
+
+absl::StatusOr<Stores> OpenStores(const std::string& data_dir, const base::Clock& clock,
+                                  const telemetry::Logger& log) {
+  Stores stores;
+  if (data_dir.empty()) {
+    stores.jobs = std::make_unique<storage::MemoryJobStore>(clock);
+    stores.runs = std::make_unique<storage::MemoryRunStore>(engine::kTraceColumns);
+    return stores;
+  }
+  POLYAK_ASSIGN_OR_RETURN(stores.lock, base::DirectoryLock::Acquire(data_dir));
+  stores.files = std::make_unique<base::PosixFileSystem>();
+  // The directory may be new. Where its parent can't be read it was made by somebody else.
+  const std::filesystem::path path = std::filesystem::absolute(data_dir + "/.").lexically_normal();
+  const std::string parent = path.parent_path().parent_path();
+  if (const absl::Status status = stores.files->SyncDirectory(parent);
+      !status.ok() && !absl::IsPermissionDenied(status)) {
+    return status;
+  }
+  storage::FileRunStore::Options runs;
+  runs.columns = engine::kTraceColumns;
+  runs.machine = {base::BuildName(), engine::ProcessorClass(), engine::FloatControl()};
+  POLYAK_ASSIGN_OR_RETURN(stores.runs, storage::FileRunStore::Open(*stores.files, data_dir, runs));
+  storage::SqliteJobStore::Options jobs;
+  jobs.directory = data_dir;
+  jobs.on_broken = [log](const absl::Status& status) {
+    log->critical("the catalogue failed; this server ends so that the next one can look: {}",
+                  telemetry::Escape(std::string{status.message()}));
+    log->flush();
+    _exit(kBrokenExitCode);
+  };
+  jobs.on_damage = [log](const absl::Status& status) {
+    log->error("damaged: {}", telemetry::Escape(std::string{status.message()}));
+  };
+  POLYAK_ASSIGN_OR_RETURN(stores.jobs,
+                          storage::SqliteJobStore::Open(*stores.files, clock, std::move(jobs)));
+  return stores;
+}
+
+}  // namespace polyak::server

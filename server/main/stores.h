@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/base/posix_file_system.h"
+#include "server/storage/job_store.h"
+#include "server/storage/run_store.h"
+#include "server/telemetry/log.h"
+
+namespace polyak::server {
+
+// Where this process keeps jobs and records.
+struct Stores {
+  std::unique_ptr<base::DirectoryLock> lock;
+  std::unique_ptr<base::FileSystem> files;
+  std::unique_ptr<storage::RunStore> runs;
+  std::unique_ptr<storage::JobStore> jobs;
+};
+
+// In `data_dir`, an existing directory that no other process holds; in memory if it is empty. A
+// catalogue that fails under way ends the process with exit code 70: the next one recovers.
+// Errors: FailedPrecondition for a directory that is held, or was written by a newer version; those
+// of the disk.
+absl::StatusOr<Stores> OpenStores(const std::string& data_dir, const base::Clock& clock,
+                                  const telemetry::Logger& log);
+
+}  // namespace polyak::server

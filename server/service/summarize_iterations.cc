@@ -1,0 +1,110 @@
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/engine/trainer/trainer.h"
+#include "server/jobs/errors.h"
+#include "server/service/bin_edges.h"
+#include "server/service/grpc_status.h"
+#include "server/service/training_service.h"
+
+namespace polyak::service {
+namespace {
+
+constexpr int32_t kBinsDefault = 400;
+constexpr int32_t kBinsMax = 800;  // an answer of 800 bins is under 100 kB
+
+using Request = v1::SummarizeIterationsRequest;
+using Response = v1::SummarizeIterationsResponse;
+
+absl::Status CheckRequest(const Request& request) {
+  spec::Violations violations;
+  if (request.bins() < 0 || request.bins() > kBinsMax) {
+    violations.Add("bins", spec::Refusal(request.bins(),
+                                         absl::StrCat("0 (", kBinsDefault, ") to ", kBinsMax)));
+  }
+  if (request.first_iteration() < 0) {
+    violations.Add("first_iteration", spec::Refusal(request.first_iteration(), "0 or more"));
+  }
+  if (request.has_last_iteration() && request.last_iteration() < request.first_iteration()) {
+    violations.Add("last_iteration",
+                   spec::Refusal(request.last_iteration(), "first_iteration or more"));
+  }
+  if (!Request::Axis_IsValid(request.axis())) {
+    violations.Add("axis", spec::Refusal(static_cast<int64_t>(request.axis()),
+                                         "AXIS_LINEAR (default) or AXIS_LOGARITHMIC"));
+  }
+  return violations.empty() ? absl::OkStatus() : jobs::InvalidArgument(violations);
+}
+
+absl::Status FillColumn(const storage::TraceReader& trace, int column,
+                        const std::vector<int64_t>& edges, v1::ColumnSummary& summary,
+                        Response* counts) {
+  const auto bins = trace.Summarize(column, edges);
+  if (!bins.ok()) {
+    return bins.status();
+  }
+  for (const storage::ColumnSummary& bin : *bins) {
+    summary.add_first(bin.first);
+    summary.add_min(bin.min);
+    summary.add_max(bin.max);
+    summary.add_last(bin.last);
+    summary.add_non_finite_count(bin.non_finite);
+    if (counts != nullptr) {
+      counts->add_count(bin.count);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Fill(const Request& request, const jobs::Job& job, Response& response) {
+  const auto trace = job.reader();
+  const int64_t rows = trace->row_count();
+  response.set_stored_records(rows);
+  const int64_t last =
+      request.has_last_iteration() ? std::min(request.last_iteration(), rows - 1) : rows - 1;
+  const int32_t bins = request.bins() == 0 ? kBinsDefault : request.bins();
+  const std::vector<int64_t> edges =
+      request.axis() == Request::AXIS_LOGARITHMIC
+          ? LogarithmicEdges(request.first_iteration(), last + 1, bins)
+          : LinearEdges(request.first_iteration(), last + 1, bins);
+  for (size_t k = 0; k + 1 < edges.size(); ++k) {
+    response.add_first_iteration(edges[k]);
+  }
+  absl::Status status =
+      FillColumn(*trace, engine::kLoss, edges, *response.mutable_loss(), &response);
+  if (status.ok()) {
+    status = FillColumn(*trace, engine::kResidualNorm, edges, *response.mutable_residual_norm(),
+                        nullptr);
+  }
+  if (status.ok()) {
+    status = FillColumn(*trace, engine::kRateEstimate, edges, *response.mutable_rate_estimate(),
+                        nullptr);
+  }
+  return status;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* TrainingService::SummarizeIterations(grpc::CallbackServerContext* context,
+                                                               const Request* request,
+                                                               Response* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  if (const absl::Status status = CheckRequest(*request); !status.ok()) {
+    reactor->Finish(ToGrpcStatus(status));
+    return reactor;
+  }
+  // Request and response live until the reactor is finished.
+  jobs_.Find(request->name(), [this, reactor, request, response](const auto& job) {
+    if (!job.ok()) {
+      return reactor->Finish(ToGrpcStatus(job.status()));
+    }
+    jobs_.Compute([reactor, request, response, job = *job] {
+      reactor->Finish(ToGrpcStatus(Fill(*request, *job, *response)));
+    });
+  });
+  return reactor;
+}
+
+}  // namespace polyak::service

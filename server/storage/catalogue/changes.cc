@@ -1,0 +1,179 @@
+#include "server/storage/catalogue/changes.h"
+
+#include <SQLiteCpp/Transaction.h>
+#include <sqlite3.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
+#include "server/storage/catalogue/row_columns.h"
+#include "server/storage/catalogue/statement_use.h"
+#include "server/storage/job_store_rules.h"
+
+namespace polyak::storage {
+namespace {
+
+int64_t Micros(absl::Time time) { return absl::ToUnixMicros(time); }
+
+}  // namespace
+
+// The expired are forgotten in passing, more at a time than one transaction can add.
+Changes::Changes(Connection& connection)
+    : connection_(connection),
+      find_request_(connection.database(),
+                    "SELECT 1 FROM requests WHERE request_id = ? AND expiry > ?"),
+      find_name_or_uid_(connection.database(), "SELECT name FROM jobs WHERE name = ? OR uid = ?"),
+      find_row_(connection.database(), "SELECT " POLYAK_ROW_COLUMNS " FROM jobs WHERE name = ?"),
+      insert_job_(connection.database(),
+                  "INSERT INTO jobs (name, uid, ended, cancel_requested, spec_crc, crc, form) "
+                  "VALUES (?, ?, ?, 0, ?, ?, ?)"),
+      update_job_(connection.database(),
+                  "UPDATE jobs SET ended = ?, spec_crc = ?, crc = ?, form = ? WHERE sequence = ?"),
+      mark_cancelled_(connection.database(),
+                      "UPDATE jobs SET cancel_requested = 1, crc = ? WHERE sequence = ?"),
+      write_spec_(connection.database(), "INSERT OR REPLACE INTO specs VALUES (?, ?)"),
+      write_request_(connection.database(),
+                     "INSERT OR REPLACE INTO requests VALUES (?, ?, ?, ?, ?)"),
+      write_tombstone_(connection.database(), "INSERT OR REPLACE INTO tombstones VALUES (?, ?)"),
+      forget_tombstone_(connection.database(), "DELETE FROM tombstones WHERE name = ?"),
+      remove_job_(connection.database(), "DELETE FROM jobs WHERE sequence = ?"),
+      remove_spec_(connection.database(), "DELETE FROM specs WHERE sequence = ?"),
+      forget_requests_(connection.database(),
+                       "DELETE FROM requests WHERE request_id IN "
+                       "(SELECT request_id FROM requests WHERE expiry <= ? LIMIT 1024)"),
+      forget_tombstones_(connection.database(),
+                         "DELETE FROM tombstones WHERE name IN "
+                         "(SELECT name FROM tombstones WHERE expiry <= ? LIMIT 1024)") {}
+
+absl::Status Changes::CheckIsNew(const InsertJob& insert, int64_t now) {
+  if (!insert.request_id.empty() && StatementUse(find_request_, insert.request_id, now).Step()) {
+    return RequestIdTaken(insert.request_id);
+  }
+  StatementUse same(find_name_or_uid_, insert.row.name, insert.row.uid);
+  if (!same.Step()) {
+    return absl::OkStatus();
+  }
+  return same.Bytes(0) == insert.row.name
+             ? NameTaken(insert.row.name)
+             : absl::AlreadyExistsError(
+                   absl::StrCat("the uid of ", insert.row.name, " is that of ", same.Bytes(0)));
+}
+
+void Changes::WriteSpec(int64_t sequence, const JobRow& row) {
+  if (row.spec_crc.has_value()) {
+    StatementUse(write_spec_, sequence, Blob{row.spec}).Step();
+  }
+}
+
+absl::Status Changes::Make(const InsertJob& insert, int64_t now) {
+  POLYAK_RETURN_IF_ERROR(CheckIsNew(insert, now));
+  const JobRow& row = insert.row;
+  StatementUse(insert_job_, row.name, row.uid, row.ended, row.spec_crc, int64_t{CrcOf(row)},
+               Blob{row.form})
+      .Step();
+  const int64_t sequence = connection_.database().getLastInsertRowid();
+  WriteSpec(sequence, row);
+  StatementUse(forget_tombstone_, row.name).Step();
+  if (!insert.request_id.empty()) {
+    const int64_t expiry = now + absl::ToInt64Microseconds(kRequestLife);
+    StatementUse(write_request_, insert.request_id, Blob{insert.payload_sha256}, sequence, row.name,
+                 expiry)
+        .Step();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Changes::Make(const UpdateJob& update, int64_t /*now*/) {
+  SequencedRow stored;
+  {
+    StatementUse find(find_row_, update.row.name);
+    if (!find.Step()) {
+      return absl::NotFoundError(update.row.name);
+    }
+    stored = ReadRow(find);
+  }
+  if (stored.row.uid != update.row.uid) {
+    return absl::NotFoundError(update.row.name);
+  }
+  JobRow row = update.row;
+  row.cancel_requested = stored.row.cancel_requested;
+  StatementUse(update_job_, row.ended, row.spec_crc, int64_t{CrcOf(row)}, Blob{row.form},
+               stored.sequence)
+      .Step();
+  if (row.spec_crc != stored.row.spec_crc) {
+    WriteSpec(stored.sequence, row);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Changes::Make(const CancelJob& cancel, int64_t /*now*/) {
+  SequencedRow stored;
+  {
+    StatementUse find(find_row_, cancel.name);
+    if (!find.Step()) {
+      return absl::NotFoundError(cancel.name);
+    }
+    stored = ReadRow(find);
+  }
+  POLYAK_RETURN_IF_ERROR(ParseForm(stored.row).status());  // or a new CRC would hide the damage
+  if (stored.row.ended == 0) {
+    stored.row.cancel_requested = true;
+    StatementUse(mark_cancelled_, int64_t{CrcOf(stored.row)}, stored.sequence).Step();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Changes::Make(const RemoveJob& remove, int64_t now) {
+  int64_t sequence = 0;
+  {
+    StatementUse find(find_row_, remove.name);
+    if (!find.Step()) {
+      return absl::NotFoundError(remove.name);
+    }
+    const SequencedRow stored = ReadRow(find);
+    if (stored.row.uid != remove.uid) {
+      return absl::NotFoundError(remove.name);
+    }
+    sequence = stored.sequence;
+  }
+  StatementUse(remove_job_, sequence).Step();
+  StatementUse(remove_spec_, sequence).Step();
+  const int64_t expiry = now + absl::ToInt64Microseconds(kTombstoneLife);
+  StatementUse(write_tombstone_, remove.name, expiry).Step();
+  return absl::OkStatus();
+}
+
+void Changes::ForgetExpired(int64_t now) {
+  StatementUse(forget_requests_, now).Step();
+  StatementUse(forget_tombstones_, now).Step();
+}
+
+bool Changes::in_transaction() {
+  return sqlite3_get_autocommit(connection_.database().getHandle()) == 0;
+}
+
+absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<const Change*>& changes,
+                                                          absl::Time now) {
+  std::vector<absl::Status> results;
+  const absl::Status status = connection_.Try([&] {
+    SQLite::Transaction transaction(connection_.database(), SQLite::TransactionBehavior::IMMEDIATE);
+    ForgetExpired(Micros(now));
+    for (const Change* const change : changes) {
+      results.push_back(
+          std::visit([&](const auto& what) { return Make(what, Micros(now)); }, *change));
+    }
+    transaction.commit();
+    return absl::OkStatus();
+  });
+  if (status.ok()) {
+    return results;
+  }
+  if (absl::IsResourceExhausted(status) && in_transaction()) {
+    return absl::UnavailableError(
+        absl::StrCat(std::string{status.message()}, "; and it could not be rolled back"));
+  }
+  return status;
+}
+
+}  // namespace polyak::storage

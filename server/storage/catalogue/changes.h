@@ -1,0 +1,78 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/storage/catalogue/connection.h"
+#include "server/storage/catalogue/job_row.h"
+#include "server/storage/job_store.h"
+
+namespace polyak::storage {
+
+// What JobStore's methods change, ready to be written.
+struct InsertJob {
+  JobSnapshot job;
+  JobRow row;
+  std::string request_id;  // empty: none
+  std::string payload_sha256;
+};
+struct UpdateJob {
+  JobSnapshot job;
+  JobRow row;
+};
+struct CancelJob {
+  std::string name;
+};
+struct RemoveJob {
+  std::string name;
+  std::string uid;
+};
+using Change = std::variant<InsertJob, UpdateJob, CancelJob, RemoveJob>;
+
+// Writes changes. One thread, that of the connection.
+class Changes {
+ public:
+  // Throws SQLite::Exception: inside Connection::Try only.
+  explicit Changes(Connection& connection);
+
+  // Makes the changes in one transaction, in order, and returns once it is durable: for each
+  // change OK, or its own error, which is JobStore's and leaves the others alone.
+  //   now: for request ids and tombstones, which expire.
+  // Errors: ResourceExhausted if the disk is full; then nothing was changed, and the next call may
+  // succeed. All others: whether anything was changed is not known, and this must be the last call.
+  // Cost: one sync of the log.
+  absl::StatusOr<std::vector<absl::Status>> Commit(const std::vector<const Change*>& changes,
+                                                   absl::Time now);
+
+ private:
+  absl::Status Make(const InsertJob& insert, int64_t now);
+  absl::Status Make(const UpdateJob& update, int64_t now);
+  absl::Status Make(const CancelJob& cancel, int64_t now);
+  absl::Status Make(const RemoveJob& remove, int64_t now);
+  absl::Status CheckIsNew(const InsertJob& insert, int64_t now);
+  void WriteSpec(int64_t sequence, const JobRow& row);
+  void ForgetExpired(int64_t now);
+  bool in_transaction();
+
+  Connection& connection_;
+  SQLite::Statement find_request_;
+  SQLite::Statement find_name_or_uid_;
+  SQLite::Statement find_row_;
+  SQLite::Statement insert_job_;
+  SQLite::Statement update_job_;
+  SQLite::Statement mark_cancelled_;
+  SQLite::Statement write_spec_;
+  SQLite::Statement write_request_;
+  SQLite::Statement write_tombstone_;
+  SQLite::Statement forget_tombstone_;
+  SQLite::Statement remove_job_;
+  SQLite::Statement remove_spec_;
+  SQLite::Statement forget_requests_;
+  SQLite::Statement forget_tombstones_;
+};
+
+}  // namespace polyak::storage

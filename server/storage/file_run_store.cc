@@ -1,0 +1,128 @@
+#include "server/storage/file_run_store.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
+#include "server/storage/checkpoint.h"
+#include "server/storage/file_trace.h"
+
+namespace polyak::storage {
+namespace {
+
+constexpr double kAgreement = 1e-9;  // of a column's largest value so far
+
+// What the description of a trace begins with: who computes its records.
+std::string Signature(const Machine& machine) {
+  return absl::StrCat(machine.build, "\n", machine.processor, "\n", machine.float_control, "\n");
+}
+
+// Whether a value that another build or class of processor computes is that of the first one.
+bool AgreeToRounding(double tolerance, double stored, double recomputed, double largest_so_far) {
+  if (std::isnan(stored) || std::isnan(recomputed)) {
+    return std::isnan(stored) && std::isnan(recomputed);
+  }
+  return stored == recomputed || std::abs(stored - recomputed) <= tolerance * largest_so_far;
+}
+
+// With parameters from the theorem 1e-9; others let rounding grow with sqrt(kappa).
+double ToleranceOf(const v1::TrainingJob& job) {
+  const v1::Optimizer& optimizer = job.spec().optimizer();
+  const bool chosen =
+      optimizer.gradient_descent().has_step_size() || optimizer.polyak_momentum().has_step_size() ||
+      optimizer.polyak_momentum().has_momentum() || optimizer.nesterov_momentum().has_step_size() ||
+      optimizer.nesterov_momentum().has_momentum();
+  if (!chosen && optimizer.tuning() != v1::TUNING_ASYMPTOTIC) {
+    return kAgreement;
+  }
+  const double condition_number = job.resolution().prediction().condition_number();
+  return std::max(kAgreement,
+                  1e4 * std::numeric_limits<double>::epsilon() * std::sqrt(condition_number));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<FileRunStore>> FileRunStore::Open(base::FileSystem& files,
+                                                                 const std::string& data_directory,
+                                                                 const Options& options) {
+  std::unique_ptr<FileRunStore> store(new FileRunStore(files, data_directory, options));
+  POLYAK_RETURN_IF_ERROR(files.CreateDirectory(store->paths_.directory()));
+  POLYAK_RETURN_IF_ERROR(files.SyncDirectory(data_directory));
+  return store;
+}
+
+absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::TrainingJob& job) {
+  const std::string path = paths_.TracePath(job.uid());
+  if (job.has_end_time() && job.has_summary()) {
+    return FileTrace::OpenToRead(files_, path, job.uid(), job.summary().iterations() + 1);
+  }
+  // The trace was synced before each checkpoint.
+  const auto checkpoint = storage::OpenCheckpoint(files_, paths_.CheckpointPath(job.uid()),
+                                                  job.uid(), std::numeric_limits<int64_t>::max());
+  const int64_t rows_known_durable = checkpoint.ok() ? checkpoint->head.iteration + 1 : 0;
+  auto trace = FileTrace::OpenToWrite(files_, path, job.uid(), rows_known_durable);
+  const std::string signature = Signature(options_.machine);
+  if (absl::IsNotFound(trace.status()) && !job.has_end_time()) {
+    return FileTrace::Create(files_, path, job.uid(), options_.columns,
+                             absl::StrCat(signature, job.SerializeAsString()));
+  }
+  if (!trace.ok()) {
+    return trace.status();
+  }
+  POLYAK_ASSIGN_OR_RETURN(const std::string description, (*trace)->ReadDescription());
+  if (!description.starts_with(signature)) {
+    (*trace)->set_agree([tolerance = ToleranceOf(job)](int /*column*/, double stored,
+                                                       double recomputed, double largest) {
+      return AgreeToRounding(tolerance, stored, recomputed, largest);
+    });
+  }
+  return trace;
+}
+
+absl::Status FileRunStore::WriteCheckpoint(const std::string& uid, int64_t iteration,
+                                           double elapsed_seconds,
+                                           const std::function<void(base::ByteSink&)>& save) {
+  CheckpointHead head;
+  head.uid = uid;
+  head.iteration = iteration;
+  head.elapsed_seconds = elapsed_seconds;
+  head.build = options_.machine.build;
+  head.processor = options_.machine.processor;
+  head.float_control = options_.machine.float_control;
+  return storage::WriteCheckpoint(files_, paths_.CheckpointPath(uid), head, save);
+}
+
+absl::StatusOr<Checkpoint> FileRunStore::OpenCheckpoint(const std::string& uid,
+                                                        int64_t iteration_max) const {
+  POLYAK_ASSIGN_OR_RETURN(
+      auto opened, storage::OpenCheckpoint(files_, paths_.CheckpointPath(uid), uid, iteration_max));
+  return Checkpoint{opened.head.iteration, opened.head.elapsed_seconds, std::move(opened.payload)};
+}
+
+absl::Status FileRunStore::Remove(const std::string& uid) {
+  absl::Status status;
+  // The second one is left by a process that ended while it made the trace.
+  for (const std::string& path : {paths_.TracePath(uid), paths_.TracePath(uid) + ".new"}) {
+    const absl::Status removed = files_.Remove(path);
+    status.Update(absl::IsNotFound(removed) ? absl::OkStatus() : removed);
+  }
+  status.Update(RemoveCheckpoints(files_, paths_.CheckpointPath(uid)));
+  status.Update(files_.SyncDirectory(paths_.directory()));
+  return status;
+}
+
+absl::StatusOr<std::vector<std::string>> FileRunStore::ListUids() const {
+  POLYAK_ASSIGN_OR_RETURN(const auto names, files_.List(paths_.directory()));
+  std::set<std::string> uids;
+  for (const std::string& name : names) {
+    uids.insert(name.substr(0, name.find('.')));
+  }
+  return std::vector<std::string>(uids.begin(), uids.end());
+}
+
+}  // namespace polyak::storage

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/base/file_system.h"
+#include "server/storage/job_files.h"
+#include "server/storage/run_store.h"
+
+namespace polyak::storage {
+
+// Who computes here. Only the same build on the same class of processor, with the same
+// floating-point control word, gives the same bits.
+struct Machine {
+  std::string build;
+  std::string processor;
+  int64_t float_control = 0;
+};
+
+// Runs in files below a directory: docs/formats/trace.md, docs/formats/checkpoint.md.
+class FileRunStore : public RunStore {
+ public:
+  struct Options {
+    int columns = 0;  // of every trace
+    Machine machine;
+  };
+  // files: outlives the store.
+  // Errors: of making the directory.
+  static absl::StatusOr<std::unique_ptr<FileRunStore>> Open(base::FileSystem& files,
+                                                            const std::string& data_directory,
+                                                            const Options& options);
+
+  absl::StatusOr<std::shared_ptr<Trace>> OpenTrace(const v1::TrainingJob& job) override;
+  absl::Status WriteCheckpoint(const std::string& uid, int64_t iteration, double elapsed_seconds,
+                               const std::function<void(base::ByteSink&)>& save) override;
+  absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
+                                            int64_t iteration_max) const override;
+  absl::Status Remove(const std::string& uid) override;
+  absl::StatusOr<std::vector<std::string>> ListUids() const override;
+
+ private:
+  FileRunStore(base::FileSystem& files, const std::string& data_directory, const Options& options)
+      : files_(files), paths_{data_directory}, options_(options) {}
+
+  base::FileSystem& files_;
+  const JobFiles paths_;
+  const Options options_;
+};
+
+}  // namespace polyak::storage

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+namespace polyak::storage {
+
+// Where the files of jobs lie below the data directory. Names come from uids alone, never from what
+// a client sent.
+struct JobFiles {
+  std::string data_directory;
+
+  std::string directory() const { return data_directory + "/jobs"; }
+  std::string TracePath(const std::string& uid) const { return directory() + "/" + uid + ".trace"; }
+  std::string CheckpointPath(const std::string& uid) const {
+    return directory() + "/" + uid + ".checkpoint";
+  }
+};
+
+}  // namespace polyak::storage

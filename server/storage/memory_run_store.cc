@@ -1,0 +1,47 @@
+#include "server/storage/memory_run_store.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace polyak::storage {
+
+absl::StatusOr<std::shared_ptr<Trace>> MemoryRunStore::OpenTrace(const v1::TrainingJob& job) {
+  const base::MutexLock lock(&mutex_);
+  const auto found = traces_.find(job.uid());
+  if (found != traces_.end()) {
+    return found->second;
+  }
+  if (job.has_end_time()) {
+    return absl::NotFoundError(absl::StrCat(job.name(), " has no records"));
+  }
+  auto trace = std::make_shared<MemoryTrace>(columns_);
+  traces_.emplace(job.uid(), trace);
+  return trace;
+}
+
+absl::Status MemoryRunStore::WriteCheckpoint(const std::string& /*uid*/, int64_t /*iteration*/,
+                                             double /*elapsed_seconds*/,
+                                             const std::function<void(base::ByteSink&)>& /*save*/) {
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Checkpoint> MemoryRunStore::OpenCheckpoint(const std::string& uid,
+                                                          int64_t /*iteration_max*/) const {
+  return absl::NotFoundError(absl::StrCat("no checkpoint of ", uid, " in memory"));
+}
+
+absl::Status MemoryRunStore::Remove(const std::string& uid) {
+  const base::MutexLock lock(&mutex_);
+  traces_.erase(uid);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> MemoryRunStore::ListUids() const {
+  const base::MutexLock lock(&mutex_);
+  std::vector<std::string> uids;
+  for (const auto& [uid, trace] : traces_) {
+    uids.push_back(uid);
+  }
+  return uids;
+}
+
+}  // namespace polyak::storage

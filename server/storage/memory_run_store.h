@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "server/base/mutex.h"
+#include "server/storage/memory_trace.h"
+#include "server/storage/run_store.h"
+
+namespace polyak::storage {
+
+// Runs in memory: gone with the process, so there are no checkpoints.
+class MemoryRunStore : public RunStore {
+ public:
+  explicit MemoryRunStore(int columns) : columns_(columns) {}
+
+  absl::StatusOr<std::shared_ptr<Trace>> OpenTrace(const v1::TrainingJob& job) override;
+  absl::Status WriteCheckpoint(const std::string& uid, int64_t iteration, double elapsed_seconds,
+                               const std::function<void(base::ByteSink&)>& save) override;
+  absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
+                                            int64_t iteration_max) const override;
+  absl::Status Remove(const std::string& uid) override;
+  absl::StatusOr<std::vector<std::string>> ListUids() const override;
+
+ private:
+  const int columns_;
+  mutable base::Mutex mutex_;
+  std::unordered_map<std::string, std::shared_ptr<MemoryTrace>> traces_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace polyak::storage

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "polyak/v1/training_job.pb.h"
+#include "server/base/bytes.h"
+#include "server/storage/trace.h"
+
+namespace polyak::storage {
+
+// The state of a run after the record `iteration`, from which it can go on.
+struct Checkpoint {
+  int64_t iteration = 0;
+  double elapsed_seconds = 0;  // training time so far
+  std::unique_ptr<base::ByteSource> state;
+};
+
+// Where the records and checkpoints of runs are kept, by the uids of their jobs. Safe from any
+// thread. Every call may wait for the disk: not for callback threads.
+class RunStore {
+ public:
+  virtual ~RunStore() = default;
+  // The trace of a job that runs, made if there is none; or of one that has ended.
+  // Errors: NotFound for an ended job without one; DataLoss if what is there is no trace of this
+  // job.
+  virtual absl::StatusOr<std::shared_ptr<Trace>> OpenTrace(const v1::TrainingJob& job) = 0;
+  // Keeps the state that `save` writes beside the trace, which must be synced up to `iteration`.
+  virtual absl::Status WriteCheckpoint(const std::string& uid, int64_t iteration,
+                                       double elapsed_seconds,
+                                       const std::function<void(base::ByteSink&)>& save) = 0;
+  // The newest one that is whole and not beyond iteration_max.  Errors: NotFound.
+  virtual absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
+                                                    int64_t iteration_max) const = 0;
+  // All of a run.
+  virtual absl::Status Remove(const std::string& uid) = 0;
+  // The uids of all runs that have left anything.
+  virtual absl::StatusOr<std::vector<std::string>> ListUids() const = 0;
+};
+
+}  // namespace polyak::storage
