@@ -125,4 +125,24 @@ absl::Status Draining() {
       .Build();
 }
 
+absl::Status WithDetails(const absl::Status& status) {
+  if (status.ok() || status.GetPayload(kDetailsUrl).has_value()) {
+    return status;
+  }
+  const std::string message{status.message()};
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted:
+      return ResourceExhausted("DISK_FULL", "disk", absl::StrCat("the disk is full: ", message),
+                               absl::Seconds(5));
+    case absl::StatusCode::kUnavailable:
+      return Builder(status.code(), "STORE_UNAVAILABLE", message)
+          .RetryAfter(absl::Seconds(1))
+          .Build();
+    case absl::StatusCode::kDataLoss:
+      return Builder(status.code(), "DATA_DAMAGED", message).Build();
+    default:
+      return Builder(status.code(), "STORE_ERROR", message).Build();
+  }
+}
+
 }  // namespace polyak::jobs

@@ -26,5 +26,9 @@ absl::Status ResourceExhausted(const std::string& reason, const std::string& sub
                                const std::string& message, absl::Duration retry_after);
 // The server is about to stop.
 absl::Status Draining();
+// An error of the stores, which know nothing of clients, with its details: DISK_FULL and
+// STORE_UNAVAILABLE (a later try can help), DATA_DAMAGED, else STORE_ERROR. Those that have details
+// are answered as they are.
+absl::Status WithDetails(const absl::Status& status);
 
 }  // namespace polyak::jobs

@@ -21,16 +21,9 @@ namespace {
 // The catalogue can't tell whether its last changes will last: only a new process can look.
 constexpr int kBrokenExitCode = 70;
 
-}  // namespace
-
-absl::StatusOr<Stores> OpenStores(const std::string& data_dir, const base::Clock& clock,
-                                  const telemetry::Logger& log) {
+absl::StatusOr<Stores> OpenInDirectory(const std::string& data_dir, const base::Clock& clock,
+                                       const telemetry::Logger& log) {
   Stores stores;
-  if (data_dir.empty()) {
-    stores.jobs = std::make_unique<storage::MemoryJobStore>(clock);
-    stores.runs = std::make_unique<storage::MemoryRunStore>(engine::kTraceColumns);
-    return stores;
-  }
   POLYAK_ASSIGN_OR_RETURN(stores.lock, base::DirectoryLock::Acquire(data_dir));
   stores.files = std::make_unique<base::PosixFileSystem>();
   // The directory may be new. Where its parent can't be read it was made by somebody else.
@@ -57,6 +50,27 @@ absl::StatusOr<Stores> OpenStores(const std::string& data_dir, const base::Clock
   };
   POLYAK_ASSIGN_OR_RETURN(stores.jobs,
                           storage::SqliteJobStore::Open(*stores.files, clock, std::move(jobs)));
+  return stores;
+}
+
+}  // namespace
+
+absl::StatusOr<Stores> OpenStores(const std::string& data_dir, const base::Clock& clock,
+                                  const telemetry::Logger& log) {
+  if (data_dir.empty()) {
+    Stores stores;
+    stores.jobs = std::make_unique<storage::MemoryJobStore>(clock);
+    stores.runs = std::make_unique<storage::MemoryRunStore>(engine::kTraceColumns);
+    return stores;
+  }
+  auto stores = OpenInDirectory(data_dir, clock, log);
+  if (!stores.ok()) {
+    return absl::Status(
+        stores.status().code(),
+        absl::StrCat("--data-dir is '", data_dir, "': ", std::string{stores.status().message()},
+                     "; accepted: a directory on a local disk that no other polyakd uses and no "
+                     "newer version has written"));
+  }
   return stores;
 }
 

@@ -30,15 +30,17 @@ class RunStore {
   // job.
   virtual absl::StatusOr<std::shared_ptr<Trace>> OpenTrace(const v1::TrainingJob& job) = 0;
   // Keeps the state that `save` writes beside the trace, which must be synced up to `iteration`.
+  //   elapsed_seconds: training time at that record.
+  // Errors: those of the disk; the checkpoint before is then as good as it was.
   virtual absl::Status WriteCheckpoint(const std::string& uid, int64_t iteration,
                                        double elapsed_seconds,
                                        const std::function<void(base::ByteSink&)>& save) = 0;
   // The newest one that is whole and not beyond iteration_max.  Errors: NotFound.
   virtual absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                                     int64_t iteration_max) const = 0;
-  // All of a run.
+  // All of a run; OK if there is nothing.  Errors: those of the disk.
   virtual absl::Status Remove(const std::string& uid) = 0;
-  // The uids of all runs that have left anything.
+  // The uids of all runs that have left anything.  Errors: those of the disk.
   virtual absl::StatusOr<std::vector<std::string>> ListUids() const = 0;
 };
 

@@ -71,5 +71,28 @@ TEST(Errors, ADeletedJobIsToldFromAnUnknownOne) {
             "JOB_NOT_FOUND");
 }
 
+TEST(WithDetails, ErrorsOfTheStoresSayWhetherALaterTryCanHelp) {
+  const absl::Status full = WithDetails(absl::ResourceExhaustedError("write x: no space"));
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(Details<google::rpc::ErrorInfo>(full).at(0).reason(), "DISK_FULL");
+  EXPECT_EQ(Details<google::rpc::RetryInfo>(full).size(), 1u);
+  EXPECT_THAT(std::string{full.message()}, HasSubstr("the disk is full: write x"));
+  const absl::Status broken = WithDetails(absl::UnavailableError("broken"));
+  EXPECT_EQ(Details<google::rpc::ErrorInfo>(broken).at(0).reason(), "STORE_UNAVAILABLE");
+  EXPECT_EQ(Details<google::rpc::RetryInfo>(broken).size(), 1u);
+  const absl::Status damaged = WithDetails(absl::DataLossError("block 3"));
+  EXPECT_EQ(Details<google::rpc::ErrorInfo>(damaged).at(0).reason(), "DATA_DAMAGED");
+  EXPECT_TRUE(Details<google::rpc::RetryInfo>(damaged).empty());
+  EXPECT_EQ(
+      Details<google::rpc::ErrorInfo>(WithDetails(absl::PermissionDeniedError("x"))).at(0).reason(),
+      "STORE_ERROR");
+}
+
+TEST(WithDetails, WhatHasDetailsKeepsThem) {
+  EXPECT_EQ(Details<google::rpc::ErrorInfo>(WithDetails(Draining())).at(0).reason(),
+            "SERVER_DRAINING");
+  EXPECT_TRUE(WithDetails(absl::OkStatus()).ok());
+}
+
 }  // namespace
 }  // namespace polyak::jobs

@@ -29,7 +29,10 @@ TEST(OpenStores, ADirectoryIsHeldByOneAtATime) {
     EXPECT_TRUE(stores->jobs->survives_restart());
     const auto second = OpenStores(folder.path(), kClock, Silent());
     EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
-    EXPECT_THAT(std::string(second.status().message()), HasSubstr("another process holds"));
+    const std::string message{second.status().message()};
+    EXPECT_THAT(message, HasSubstr("--data-dir is '" + folder.path() + "'"));
+    EXPECT_THAT(message, HasSubstr("another process holds"));
+    EXPECT_THAT(message, HasSubstr("accepted: a directory on a local disk"));
   }
   EXPECT_TRUE(OpenStores(folder.path(), kClock, Silent()).ok());
 }
