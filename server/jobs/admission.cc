@@ -5,7 +5,6 @@
 #include "absl/strings/str_format.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
-#include "google/protobuf/util/time_util.h"
 #include "server/base/status_macros.h"
 #include "server/jobs/errors.h"
 #include "server/jobs/identity.h"
@@ -92,10 +91,10 @@ absl::Status Jobs::ReserveMemory(const v1::Forecast& forecast, spec::Violations&
   if (reserved_bytes_ + needed > options_.limits.memory_bytes) {
     return ResourceExhausted(
         "MEMORY_IN_USE", "memory",
-        absl::StrFormat("the job needs %.4g MB, and %.4g of %.4g MB are in use by other jobs; "
-                        "deleting ended jobs frees "
-                        "their records",
-                        needed / 1e6, reserved_bytes_ / 1e6, options_.limits.memory_bytes / 1e6),
+        absl::StrFormat(
+            "the job needs %.4g MB, and %.4g of %.4g MB are in use by other jobs%s", needed / 1e6,
+            reserved_bytes_ / 1e6, options_.limits.memory_bytes / 1e6,
+            store_.survives_restart() ? "" : "; deleting ended jobs frees their records"),
         kRetryAfter);
   }
   reserved_bytes_ += needed;
@@ -194,7 +193,7 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
     if (absl::IsAlreadyExists(earlier.status())) {
       admission->done(AlreadyExists("REQUEST_ID_REUSED", std::string{earlier.status().message()}));
     } else if (!earlier.ok() || *earlier != nullptr) {
-      admission->done(earlier);
+      admission->done(earlier.ok() ? earlier : WithDetails(earlier.status()));
     } else {
       CheckId(admission);
     }
@@ -211,7 +210,8 @@ void Jobs::CheckId(const std::shared_ptr<Admission>& admission) {
     if (absl::IsNotFound(job.status())) {
       return Reserve(admission);
     }
-    admission->done(job.ok() ? IdTaken(admission->request.training_job_id()) : job.status());
+    admission->done(job.ok() ? IdTaken(admission->request.training_job_id())
+                             : WithDetails(job.status()));
   });
 }
 
@@ -274,8 +274,7 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
   *form->mutable_spec() = request.spec();
   *form->mutable_resolution() = prepared->resolution;
   form->set_state(v1::TrainingJob::STATE_QUEUED);
-  *form->mutable_create_time() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-      absl::ToUnixNanos(clock_.WallTime()));
+  *form->mutable_create_time() = Now();
   auto job = std::make_shared<Job>(form, std::move(prepared));
   job->reserved_bytes = static_cast<int64_t>(admission->reserved_bytes);
   bool is_new = false;
@@ -297,13 +296,13 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
       GiveBack(*admission);
       return admission->done(absl::IsAlreadyExists(status)
                                  ? AlreadyExists("ID_TAKEN", std::string{status.message()})
-                                 : status);
+                                 : WithDetails(status));
     }
     {
       const base::MutexLock lock(&mutex_);
       queue_.push_back(job);
     }
-    admission->done(WithQueuePlace(form));
+    admission->done(WithLiveState(form));
     if (!draining()) {  // else the workers may be gone
       workers_.Submit([this] { RunNext(); });
     }

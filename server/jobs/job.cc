@@ -66,6 +66,16 @@ void Job::set_trace(std::shared_ptr<const storage::TraceReader> trace) {
   trace_ = std::move(trace);
 }
 
+std::string Job::pause_reason() const {
+  const base::MutexLock lock(&mutex_);
+  return pause_reason_;
+}
+
+void Job::set_pause_reason(std::string reason) {
+  const base::MutexLock lock(&mutex_);
+  pause_reason_ = std::move(reason);
+}
+
 std::shared_ptr<const engine::LinearizedStart> Job::Linearized() {
   const base::MutexLock lock(&linearize_mutex_);
   if (linearized_ == nullptr) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "server/base/mutex.h"
 #include "server/base/stop_token.h"
@@ -40,6 +41,10 @@ class Job {
   std::shared_ptr<const storage::TraceReader> reader() const;
   void set_trace(std::shared_ptr<const storage::TraceReader> trace);
   base::StopToken& stop() { return stop_; }
+  // Why the run stands still for now; empty: it does not. Of this process alone, since a full disk
+  // would not keep it.
+  std::string pause_reason() const;
+  void set_pause_reason(std::string reason);
 
   // The linearised dynamics for the predicted curve, computed from the spec at the first call and
   // kept; not available above kLinearizedMax eigenvalues, which a reader could not afford.
@@ -57,6 +62,7 @@ class Job {
   storage::JobSnapshot snapshot_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const runner::PreparedJob> prepared_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const storage::TraceReader> trace_ ABSL_GUARDED_BY(mutex_);
+  std::string pause_reason_ ABSL_GUARDED_BY(mutex_);
   base::Mutex linearize_mutex_;
   std::shared_ptr<const engine::LinearizedStart> linearized_ ABSL_GUARDED_BY(linearize_mutex_);
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/util/time_util.h"
 #include "server/jobs/errors.h"
 #include "server/runner/canary.h"
 #include "server/spec/parse_names.h"
@@ -22,7 +23,8 @@ Jobs::Jobs(const JobsOptions& options, storage::JobStore& store, storage::RunSto
       fence_{store},
       workers_(options.workers, "trainer"),
       admission_(std::max(2, options.workers), "admission"),
-      readers_(2, "readers") {
+      curves_(1, "curves"),
+      disk_(2, "disk") {
   RunCanaries();
 }
 
@@ -50,23 +52,34 @@ bool Jobs::CheckHealth() {
   return !draining() && canaries_passed_ == options_.workers && unresponsive_checks_ < kChecksMax;
 }
 
-storage::JobSnapshot Jobs::WithQueuePlace(const storage::JobSnapshot& snapshot) const {
-  if (snapshot->state() != v1::TrainingJob::STATE_QUEUED) {
+storage::JobSnapshot Jobs::WithLiveState(const storage::JobSnapshot& snapshot) const {
+  if (snapshot->has_end_time()) {
     return snapshot;
   }
   int64_t ahead = 0;
+  std::string pause_reason;
   {
     const base::MutexLock lock(&mutex_);
-    for (const auto& job : queue_) {
-      if (job->snapshot()->name() == snapshot->name()) {
-        break;
-      }
-      ++ahead;
-    }
+    const auto is_it = [&snapshot](const auto& job) {
+      return job->snapshot()->name() == snapshot->name();
+    };
+    const auto place = std::find_if(queue_.begin(), queue_.end(), is_it);
+    ahead = place == queue_.end() ? 0 : place - queue_.begin();
+    const auto job = unfinished_.find(snapshot->name());
+    pause_reason = job == unfinished_.end() ? "" : job->second->pause_reason();
   }
-  auto placed = std::make_shared<v1::TrainingJob>(*snapshot);
-  placed->set_jobs_ahead(ahead);
-  return placed;
+  if (ahead == 0 && pause_reason.empty()) {
+    return snapshot;
+  }
+  auto live = std::make_shared<v1::TrainingJob>(*snapshot);
+  live->set_jobs_ahead(ahead);
+  live->set_pause_reason(pause_reason);
+  return live;
+}
+
+google::protobuf::Timestamp Jobs::Now() const {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
+      absl::ToUnixNanos(clock_.WallTime()));
 }
 
 std::shared_ptr<Job> Jobs::FindUnfinished(const std::string& name) const {
@@ -82,11 +95,11 @@ void Jobs::Get(const std::string& name, JobDone done) {
   }
   store_.Get(name, [this, name, done = std::move(done)](const auto& snapshot) {
     if (snapshot.ok()) {
-      done(WithQueuePlace(*snapshot));
+      done(WithLiveState(*snapshot));
     } else if (absl::IsNotFound(snapshot.status())) {
       done(JobNotFound(name, snapshot.status().message() == "expired"));
     } else {
-      done(snapshot.status());
+      done(WithDetails(snapshot.status()));
     }
   });
 }
@@ -105,7 +118,7 @@ absl::StatusOr<std::shared_ptr<Job>> Jobs::OpenEnded(const storage::JobSnapshot&
   if (trace.ok()) {
     job->set_trace(*std::move(trace));
   } else if (!absl::IsNotFound(trace.status())) {
-    return trace.status();
+    return WithDetails(trace.status());
   }  // else it ended without a record
   const base::MutexLock lock(&mutex_);
   std::erase_if(opened_, [](const auto& entry) { return entry.second.expired(); });
@@ -127,9 +140,9 @@ void Jobs::Find(const std::string& name, FindDone done) {
       return job != nullptr ? done(std::move(job)) : done(JobNotFound(name, true));
     }
     if (draining()) {
-      return done(Draining());  // the readers may be gone
+      return done(Draining());  // the readers' threads may be gone
     }
-    readers_.Submit([this, snapshot = *snapshot, done] { done(OpenEnded(snapshot)); });
+    ReadDisk([this, snapshot = *snapshot, done] { done(OpenEnded(snapshot)); });
   });
 }
 
@@ -155,19 +168,35 @@ void Jobs::CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done) {
     v1::TrainingJob form = *job->snapshot();
     form.set_state(v1::TrainingJob::STATE_CANCELLED);
     form.mutable_termination()->set_reason(v1::Termination::REASON_CANCELLED);
-    return Finish(job, std::move(form), [job, done = std::move(done)](const absl::Status& status) {
-      status.ok() ? done(job->snapshot()) : done(status);
-    });
+    return Finish(job, std::move(form),
+                  [this, job, done = std::move(done)](const absl::Status& status) {
+                    if (status.ok()) {
+                      return done(job->snapshot());
+                    }
+                    Requeue(job);  // it is not cancelled
+                    done(WithDetails(status));
+                  });
   }
   store_.RequestCancel(job->snapshot()->name(),
                        [job, done = std::move(done)](const absl::Status& status) {
                          // Not found: it has just ended.
                          if (!status.ok() && !absl::IsNotFound(status)) {
-                           return done(status);
+                           return done(WithDetails(status));
                          }
                          job->stop().RequestStop();
                          done(job->snapshot());
                        });
+}
+
+void Jobs::Requeue(const std::shared_ptr<Job>& job) {
+  {
+    const base::MutexLock lock(&mutex_);
+    queue_.push_front(job);
+    ++places_taken_;
+  }
+  if (!draining()) {  // else the workers may be gone
+    workers_.Submit([this] { RunNext(); });
+  }
 }
 
 void Jobs::Delete(const std::string& name, Done done) {
@@ -184,7 +213,8 @@ void Jobs::Delete(const std::string& name, Done done) {
     store_.Remove(
         job.name(), job.uid(), [this, snapshot = *snapshot, done](const absl::Status& status) {
           if (!status.ok()) {
-            return done(absl::IsNotFound(status) ? JobNotFound(snapshot->name(), true) : status);
+            return done(absl::IsNotFound(status) ? JobNotFound(snapshot->name(), true)
+                                                 : WithDetails(status));
           }
           {
             const base::MutexLock lock(&mutex_);
@@ -194,7 +224,7 @@ void Jobs::Delete(const std::string& name, Done done) {
           }
           // The job is forgotten for good; its files follow, or else when the server next starts.
           if (!draining()) {
-            readers_.Submit([this, snapshot] { static_cast<void>(runs_.Remove(snapshot->uid())); });
+            ReadDisk([this, snapshot] { static_cast<void>(runs_.Remove(snapshot->uid())); });
           }
           done(absl::OkStatus());
         });

@@ -68,13 +68,15 @@ class Jobs {
   // FailedPrecondition for a job that has not ended.
   void Delete(const std::string& name, Done done);
 
-  // The snapshot with jobs_ahead, if its job waits; else the snapshot itself.  Cost: O(queue).
-  storage::JobSnapshot WithQueuePlace(const storage::JobSnapshot& snapshot) const;
+  // The snapshot with what is true at this moment alone: jobs_ahead of a job that waits,
+  // pause_reason of one that stands still; else the snapshot itself.  Cost: O(queue).
+  storage::JobSnapshot WithLiveState(const storage::JobSnapshot& snapshot) const;
   // The job behind a name, for readers of its records.
   void Find(const std::string& name, FindDone done);
-  // Runs a task for a reader (the predicted curve, records on the disk) on a thread of its own, so
-  // that neither jobs nor admissions wait for it. The task must not throw.
-  void Compute(std::function<void()> task) { readers_.Submit(std::move(task)); }
+  // Runs a task for a reader on threads of their own, so that neither jobs nor admissions wait for
+  // it, nor one that reads records for one that computes a predicted curve. It must not throw.
+  void Compute(std::function<void()> task) { curves_.Submit(std::move(task)); }
+  void ReadDisk(std::function<void()> task) { disk_.Submit(std::move(task)); }
   Pulse& pulse() { return pulse_; }
 
   // Stops admission, asks running jobs to stop and wakes every reader. Jobs keep their state: they
@@ -124,6 +126,8 @@ class Jobs {
   // An ended job for its readers: the one that other readers have, or a new one with its trace.
   absl::StatusOr<std::shared_ptr<Job>> OpenEnded(const storage::JobSnapshot& snapshot);
   void CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done);
+  // Back to the head of the queue.
+  void Requeue(const std::shared_ptr<Job>& job);
   void TakeUp(const storage::StoredJob& stored);
   absl::Status SweepOrphans();
   // Has every worker, all at once, train the canary.
@@ -132,10 +136,13 @@ class Jobs {
   void RunJob(const std::shared_ptr<Job>& job);
   // Opens the trace, prepares what is not prepared, runs; again if the disk failed in between.
   absl::StatusOr<runner::RunResult> RunToEnd(const std::shared_ptr<Job>& job);
-  void SetPauseReason(const std::shared_ptr<Job>& job, const std::string& reason);
-  // done: called when the end is durable; may be empty.
+  absl::StatusOr<std::shared_ptr<storage::Trace>> OpenTrace(const std::shared_ptr<Job>& job);
+  // Whether to try again what a full disk refused, after a while: not if the server is about to go.
+  bool WaitForRoom(const std::shared_ptr<Job>& job, const absl::Status& status);
+  // Ends a job once its final form is durable; if it can't be, changes nothing. `done` is told.
   void Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form, Done done);
-  void Change(const std::shared_ptr<Job>& job, v1::TrainingJob form, Done done);
+  void AccountEnd(const std::shared_ptr<Job>& job, const v1::TrainingJob& final_form);
+  google::protobuf::Timestamp Now() const;
 
   const JobsOptions options_;
   storage::JobStore& store_;
@@ -173,9 +180,10 @@ class Jobs {
   StoreFence fence_;
   base::WorkerPool workers_;
   // Eigenvalues for Create and Preview, so that long jobs never hold them up. Last, so that it is
-  // gone before what its tasks use; likewise what readers compute.
+  // gone before what its tasks use; likewise the readers' threads.
   base::WorkerPool admission_;
-  base::WorkerPool readers_;
+  base::WorkerPool curves_;
+  base::WorkerPool disk_;
 };
 
 }  // namespace polyak::jobs

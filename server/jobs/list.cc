@@ -49,15 +49,19 @@ void Jobs::List(const v1::ListTrainingJobsRequest& request, ListDone done) {
     return filter.Matches(job);
   };
   store_.List(page, [this, digest, done = std::move(done)](const auto& result) {
-    result.ok() ? done(DescribePage(*result, digest)) : done(result.status());
+    result.ok() ? done(DescribePage(*result, digest)) : done(WithDetails(result.status()));
   });
 }
 
 v1::ListTrainingJobsResponse Jobs::DescribePage(const storage::ListResult& page,
                                                 const std::string& digest) const {
   std::unordered_map<std::string, int64_t> places;
+  std::unordered_map<std::string, std::string> pauses;
   {
     const base::MutexLock lock(&mutex_);
+    for (const auto& [name, job] : unfinished_) {
+      pauses.emplace(name, job->pause_reason());
+    }
     for (const auto& job : queue_) {
       places.emplace(job->snapshot()->name(), static_cast<int64_t>(places.size()));
     }
@@ -68,6 +72,9 @@ v1::ListTrainingJobsResponse Jobs::DescribePage(const storage::ListResult& page,
     job = *snapshot;
     if (const auto place = places.find(job.name()); place != places.end()) {
       job.set_jobs_ahead(place->second);
+    }
+    if (const auto pause = pauses.find(job.name()); pause != pauses.end()) {
+      job.set_pause_reason(pause->second);
     }
     storage::ClearExplicitNumbers(*job.mutable_spec());
   }

@@ -1,9 +1,9 @@
+#include <future>
 #include <new>
 #include <unordered_set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/util/time_util.h"
 #include "server/base/status_macros.h"
 #include "server/jobs/errors.h"
 #include "server/jobs/jobs.h"
@@ -18,11 +18,6 @@ namespace {
 
 // How often a run is begun again after the disk failed under it.
 constexpr int kAttemptsMax = 3;
-
-google::protobuf::Timestamp Now(const base::Clock& clock) {
-  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-      absl::ToUnixNanos(clock.WallTime()));
-}
 
 // Why a stored spec is not accepted any more, for people: the job's error has no details.
 absl::Status Refused(const spec::Violations& violations) {
@@ -66,26 +61,22 @@ void Jobs::RunNext() {
   RunJob(job);
 }
 
-void Jobs::Change(const std::shared_ptr<Job>& job, v1::TrainingJob form, Done done) {
-  auto snapshot = std::make_shared<const v1::TrainingJob>(std::move(form));
-  store_.Update(snapshot,
-                [this, job, snapshot, done = std::move(done)](const absl::Status& status) {
-                  // A store that can't tell whether the change will last ends the server: it says
-                  // so itself.
-                  if (status.ok()) {
-                    job->set_snapshot(snapshot);
-                    pulse_.Nudge();
-                  }
-                  if (done) {
-                    done(status);
-                  }
-                });
+bool Jobs::WaitForRoom(const std::shared_ptr<Job>& job, const absl::Status& status) {
+  if (!absl::IsResourceExhausted(status) || draining()) {
+    job->set_pause_reason("");
+    return false;
+  }
+  job->set_pause_reason(std::string{status.message()});
+  clock_.Sleep(runner::kDiskProbe);
+  return true;
 }
 
-void Jobs::SetPauseReason(const std::shared_ptr<Job>& job, const std::string& reason) {
-  v1::TrainingJob form = *job->snapshot();
-  form.set_pause_reason(reason);
-  Change(job, std::move(form), nullptr);
+absl::StatusOr<std::shared_ptr<storage::Trace>> Jobs::OpenTrace(const std::shared_ptr<Job>& job) {
+  absl::StatusOr<std::shared_ptr<storage::Trace>> trace;
+  do {
+    trace = runs_.OpenTrace(*job->snapshot());
+  } while (WaitForRoom(job, trace.status()));
+  return trace;
 }
 
 absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job) {
@@ -96,10 +87,10 @@ absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job
   }
   absl::StatusOr<runner::RunResult> result = absl::UnknownError("not run");
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    POLYAK_ASSIGN_OR_RETURN(const auto trace, runs_.OpenTrace(*snapshot));
+    POLYAK_ASSIGN_OR_RETURN(const auto trace, OpenTrace(job));
     job->set_trace(trace);
     runner::RunContext context{snapshot->uid(), runs_, *trace, job->stop(), drain_, clock_};
-    context.on_pause = [this, &job](const std::string& reason) { SetPauseReason(job, reason); };
+    context.on_pause = [&job](const std::string& reason) { job->set_pause_reason(reason); };
     result = runner::Run(*prepared, context);
     if (!absl::IsUnavailable(result.status())) {
       break;
@@ -112,8 +103,15 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
   v1::TrainingJob form = *job->snapshot();
   if (form.state() != v1::TrainingJob::STATE_RUNNING) {
     form.set_state(v1::TrainingJob::STATE_RUNNING);
-    *form.mutable_start_time() = Now(clock_);
-    Change(job, form, nullptr);
+    *form.mutable_start_time() = Now();
+    auto snapshot = std::make_shared<const v1::TrainingJob>(form);
+    // Not waited for, and not needed: without it a next server takes the job for one that waits.
+    store_.Update(snapshot, [this, job, snapshot](const absl::Status& status) {
+      if (status.ok()) {
+        job->set_snapshot(snapshot);
+        pulse_.Nudge();
+      }
+    });
   }
   const auto result = RunToEnd(job);
   if (draining() && (!result.ok() || result->reason == engine::StopReason::kCancelled)) {
@@ -130,11 +128,31 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
     *form.mutable_termination() = spec::DescribeTermination(result->reason);
     *form.mutable_summary() = result->summary;
   }
-  Finish(job, std::move(form), nullptr);
+  // A store that can't tell whether the end will last ends the server: it says so itself.
+  absl::Status stored;
+  do {
+    std::promise<absl::Status> answer;
+    Finish(job, form, [&answer](const absl::Status& status) { answer.set_value(status); });
+    stored = answer.get_future().get();
+  } while (WaitForRoom(job, stored));
 }
 
 void Jobs::Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form, Done done) {
-  *final_form.mutable_end_time() = Now(clock_);
+  *final_form.mutable_end_time() = Now();
+  auto snapshot = std::make_shared<const v1::TrainingJob>(std::move(final_form));
+  store_.Update(snapshot,
+                [this, job, snapshot, done = std::move(done)](const absl::Status& status) {
+                  if (status.ok()) {
+                    AccountEnd(job, *snapshot);
+                    job->set_snapshot(snapshot);
+                    pulse_.Nudge();
+                  }
+                  done(status);
+                });
+}
+
+// Before anybody is told of the end, so that who is told finds the memory free.
+void Jobs::AccountEnd(const std::shared_ptr<Job>& job, const v1::TrainingJob& final_form) {
   // From here on the job holds its records and its form alone; stores on the disk not even those.
   job->TakePrepared();
   const int64_t kept =
@@ -143,27 +161,16 @@ void Jobs::Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form, D
           : job->reader()->memory_bytes() + static_cast<int64_t>(final_form.ByteSizeLong());
   {
     const base::MutexLock lock(&mutex_);
-    reserved_bytes_ += static_cast<double>(kept - job->reserved_bytes);
-    job->reserved_bytes = kept;
+    reserved_bytes_ += static_cast<double>(kept - std::exchange(job->reserved_bytes, kept));
     if (kept > 0) {
       kept_bytes_[final_form.uid()] = kept;
     }
+    unfinished_.erase(final_form.name());
+    opened_[final_form.name()] = job;
   }
   if (options_.on_end) {
     options_.on_end(final_form);
   }
-  const std::string name = final_form.name();
-  Change(job, std::move(final_form),
-         [this, job, name, done = std::move(done)](const absl::Status& status) {
-           if (status.ok()) {
-             const base::MutexLock lock(&mutex_);
-             unfinished_.erase(name);
-             opened_[name] = job;
-           }
-           if (done) {
-             done(status);
-           }
-         });
 }
 
 absl::StatusOr<int64_t> Jobs::Recover() {

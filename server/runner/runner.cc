@@ -16,7 +16,6 @@ namespace {
 constexpr double kSliceSeconds = 0.010;  // aimed at: half of what a reader may wait
 constexpr int64_t kSliceRecordsMax = 1 << 16;
 constexpr double kGrowthMax = 4;  // from one slice to the next, since the first ones are slow
-constexpr absl::Duration kDiskProbe = absl::Milliseconds(500);
 
 // Sizes slices by the time the last one took. Only where slices end depends on it, never a number.
 class Slices {
@@ -75,21 +74,25 @@ absl::StatusOr<Start> StartOrResume(const PreparedJob& job, const RunContext& co
 }
 
 // Publishes what the last slice appended; while the disk is full, waits for room. Gives up only
-// when the server is about to go: what is missing then is computed again.
-absl::Status Publish(const RunContext& context, double elapsed_seconds) {
+// when the server is about to go: what is missing then is computed again. Returns the seconds that
+// it waited.
+absl::StatusOr<double> Publish(const RunContext& context, double elapsed_seconds) {
   absl::Status status = context.trace.Publish(elapsed_seconds);
+  if (status.ok()) {
+    return 0;
+  }
   if (!absl::IsResourceExhausted(status)) {
     return status;
   }
   context.on_pause(std::string{status.message()});
+  const double begin = context.clock.MonotonicSeconds();
   while (absl::IsResourceExhausted(status) && !context.drain.stop_requested()) {
     context.clock.Sleep(kDiskProbe);
     status = context.trace.Publish(elapsed_seconds);
   }
-  if (status.ok()) {
-    context.on_pause("");
-  }
-  return status;
+  POLYAK_RETURN_IF_ERROR(status);
+  context.on_pause("");
+  return context.clock.MonotonicSeconds() - begin;
 }
 
 absl::Status SaveState(const RunContext& context, const engine::Trainer& trainer, int64_t iteration,
@@ -106,8 +109,9 @@ absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& co
   const double begin = context.clock.MonotonicSeconds();
   POLYAK_ASSIGN_OR_RETURN(const Start start, StartOrResume(job, context));
   engine::Trainer& trainer = *start.trainer;
-  // Training time is what has passed since record 0, without the time between runs.
-  const double origin = begin - start.elapsed_seconds;
+  // Training time is what has passed since record 0, without the time between runs, on a full disk
+  // or for checkpoints: `origin` moves on with those.
+  double origin = begin - start.elapsed_seconds;
   const double limit =
       job.spec.stopping.max_seconds.value_or(std::numeric_limits<double>::infinity());
   Slices slices;
@@ -118,8 +122,10 @@ absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& co
     context.trace.Reserve(slices.records());
     progress = trainer.Advance(slices.records());
     const double before = std::exchange(now, context.clock.MonotonicSeconds());
-    POLYAK_RETURN_IF_ERROR(Publish(context, now - origin));
     slices.Took(now - before);
+    POLYAK_ASSIGN_OR_RETURN(const double waited, Publish(context, now - origin));
+    origin += waited;
+    now += waited;
     // At one record the time limit goes before a cancel, and after everything else.
     if (now - origin >= limit && progress.reason.value_or(engine::StopReason::kCancelled) ==
                                      engine::StopReason::kCancelled) {
@@ -130,8 +136,10 @@ absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& co
     }
     if (schedule.Due(now - origin)) {
       POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, now - origin));
-      const double after = context.clock.MonotonicSeconds();
-      schedule.Made(now - origin, after - now);
+      const double cost = context.clock.MonotonicSeconds() - now;
+      schedule.Made(now - origin, cost);
+      origin += cost;
+      now += cost;
     }
   }
   POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, now - origin));

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "polyak/v1/training_job.pb.h"
 #include "server/base/clock.h"
 #include "server/base/stop_token.h"
@@ -12,6 +13,9 @@
 #include "server/storage/trace.h"
 
 namespace polyak::runner {
+
+// How often a run that waits for room on a full disk looks again.
+constexpr absl::Duration kDiskProbe = absl::Milliseconds(500);
 
 struct RunResult {
   engine::StopReason reason;

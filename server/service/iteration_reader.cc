@@ -78,14 +78,20 @@ absl::Status IterationReader::AddRow(const storage::TraceReader& trace, int64_t 
 
 bool IterationReader::quick() const {
   const auto trace = job_->reader();
-  return !options_.with_prediction && initial_residual_norm_.has_value() &&
+  return !options_.with_prediction && (initial_residual_norm_.has_value() || trace->in_memory(0)) &&
          trace->in_memory(std::min(NextRow(), trace->row_count()));
+}
+
+void IterationReader::Defer(jobs::Jobs& jobs, std::function<void()> next) const {
+  // The predicted curve may need the network's first pass.
+  options_.with_prediction ? jobs.Compute(std::move(next)) : jobs.ReadDisk(std::move(next));
 }
 
 absl::StatusOr<bool> IterationReader::Next(int64_t max_records, bool ended,
                                            v1::IterationBatch& batch) {
   try {
-    return Read(max_records, ended, batch);
+    auto read = Read(max_records, ended, batch);
+    return read.ok() ? std::move(read) : jobs::WithDetails(read.status());
   } catch (const std::bad_alloc&) {
     return jobs::ResourceExhausted("MEMORY_IN_USE", "memory",
                                    "the machine has no memory for the predicted curve now",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -8,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "polyak/v1/training_service.pb.h"
 #include "server/engine/theory/predicted_curve.h"
-#include "server/jobs/job.h"
+#include "server/jobs/jobs.h"
 
 namespace polyak::service {
 
@@ -38,6 +39,8 @@ class IterationReader {
   absl::StatusOr<bool> Next(int64_t max_records, bool ended, v1::IterationBatch& batch);
   // Whether Next would neither compute a curve nor touch a disk: whether it is for any thread.
   bool quick() const;
+  // Runs a call of Next that is not quick on a thread for what it does.
+  void Defer(jobs::Jobs& jobs, std::function<void()> next) const;
 
   // Whether published records remain that Next would deliver, now.
   bool HasMore(bool ended) const;

@@ -1,3 +1,5 @@
+#include <memory>
+
 #include "absl/strings/str_cat.h"
 #include "server/jobs/errors.h"
 #include "server/service/grpc_status.h"
@@ -11,11 +13,10 @@ namespace {
 constexpr int32_t kRecordsDefault = 10'000;
 constexpr int32_t kRecordsMax = 50'000;
 
-absl::Status Fill(const ReadRequest& request, int64_t max_records,
+absl::Status Fill(const jobs::Job& job, IterationReader& reader, int64_t max_records,
                   v1::ReadIterationsResponse& response) {
   const bool ended =
-      request.job->ended();  // before the trace is read, so that an end is never said too early
-  IterationReader reader(request.job, request.options, request.after_iteration);
+      job.ended();  // before the trace is read, so that an end is never said too early
   const auto found = reader.Next(max_records, ended, *response.mutable_iterations());
   response.set_end_of_trace(ended && !reader.HasMore(true));
   return found.status();
@@ -41,9 +42,10 @@ grpc::ServerUnaryReactor* TrainingService::ReadIterations(grpc::CallbackServerCo
     if (!read.ok()) {
       return reactor->Finish(ToGrpcStatus(read.status()));
     }
-    // A computation, or a disk: not for this thread.
-    jobs_.Compute([reactor, response, max_records, request = *read] {
-      reactor->Finish(ToGrpcStatus(Fill(request, max_records, *response)));
+    const auto reader =
+        std::make_shared<IterationReader>(read->job, read->options, read->after_iteration);
+    reader->Defer(jobs_, [reactor, response, max_records, job = read->job, reader] {
+      reactor->Finish(ToGrpcStatus(Fill(*job, *reader, max_records, *response)));
     });
   });
   return reactor;

@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
 #include "server/engine/trainer/trainer.h"
 #include "server/jobs/errors.h"
 #include "server/service/bin_edges.h"
@@ -38,24 +38,16 @@ absl::Status CheckRequest(const Request& request) {
   return violations.empty() ? absl::OkStatus() : jobs::InvalidArgument(violations);
 }
 
-absl::Status FillColumn(const storage::TraceReader& trace, int column,
-                        const std::vector<int64_t>& edges, v1::ColumnSummary& summary,
-                        Response* counts) {
-  const auto bins = trace.Summarize(column, edges);
-  if (!bins.ok()) {
-    return bins.status();
+v1::ColumnSummary DescribeColumn(const std::vector<storage::ColumnSummary>& bins) {
+  v1::ColumnSummary column;
+  for (const storage::ColumnSummary& bin : bins) {
+    column.add_first(bin.first);
+    column.add_min(bin.min);
+    column.add_max(bin.max);
+    column.add_last(bin.last);
+    column.add_non_finite_count(bin.non_finite);
   }
-  for (const storage::ColumnSummary& bin : *bins) {
-    summary.add_first(bin.first);
-    summary.add_min(bin.min);
-    summary.add_max(bin.max);
-    summary.add_last(bin.last);
-    summary.add_non_finite_count(bin.non_finite);
-    if (counts != nullptr) {
-      counts->add_count(bin.count);
-    }
-  }
-  return absl::OkStatus();
+  return column;
 }
 
 absl::Status Fill(const Request& request, const jobs::Job& job, Response& response) {
@@ -69,20 +61,17 @@ absl::Status Fill(const Request& request, const jobs::Job& job, Response& respon
       request.axis() == Request::AXIS_LOGARITHMIC
           ? LogarithmicEdges(request.first_iteration(), last + 1, bins)
           : LinearEdges(request.first_iteration(), last + 1, bins);
-  for (size_t k = 0; k + 1 < edges.size(); ++k) {
+  POLYAK_ASSIGN_OR_RETURN(const auto loss, trace->Summarize(engine::kLoss, edges));
+  POLYAK_ASSIGN_OR_RETURN(const auto residual, trace->Summarize(engine::kResidualNorm, edges));
+  POLYAK_ASSIGN_OR_RETURN(const auto rate, trace->Summarize(engine::kRateEstimate, edges));
+  for (size_t k = 0; k < loss.size(); ++k) {
     response.add_first_iteration(edges[k]);
+    response.add_count(loss[k].count);
   }
-  absl::Status status =
-      FillColumn(*trace, engine::kLoss, edges, *response.mutable_loss(), &response);
-  if (status.ok()) {
-    status = FillColumn(*trace, engine::kResidualNorm, edges, *response.mutable_residual_norm(),
-                        nullptr);
-  }
-  if (status.ok()) {
-    status = FillColumn(*trace, engine::kRateEstimate, edges, *response.mutable_rate_estimate(),
-                        nullptr);
-  }
-  return status;
+  *response.mutable_loss() = DescribeColumn(loss);
+  *response.mutable_residual_norm() = DescribeColumn(residual);
+  *response.mutable_rate_estimate() = DescribeColumn(rate);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -100,8 +89,8 @@ grpc::ServerUnaryReactor* TrainingService::SummarizeIterations(grpc::CallbackSer
     if (!job.ok()) {
       return reactor->Finish(ToGrpcStatus(job.status()));
     }
-    jobs_.Compute([reactor, request, response, job = *job] {
-      reactor->Finish(ToGrpcStatus(Fill(*request, *job, *response)));
+    jobs_.ReadDisk([reactor, request, response, job = *job] {
+      reactor->Finish(ToGrpcStatus(jobs::WithDetails(Fill(*request, *job, *response))));
     });
   });
   return reactor;

@@ -66,7 +66,7 @@ class WaitReactor : public grpc::ServerUnaryReactor {
     const storage::JobSnapshot snapshot = job_->snapshot();
     if (snapshot->has_end_time() || clock_.MonotonicSeconds() >= deadline_) {
       if (!finished_) {
-        *response_->mutable_training_job() = *jobs_.WithQueuePlace(snapshot);
+        *response_->mutable_training_job() = *jobs_.WithLiveState(snapshot);
       }
       FinishOnce(grpc::Status::OK);
     } else if (jobs_.draining()) {

@@ -32,7 +32,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
       job_ = request.job;
       reader_.emplace(request.job, request.options, request.after_iteration);
       stored_rows_ = job_->reader()->row_count();
-      *event_.mutable_snapshot()->mutable_training_job() = *jobs_.WithQueuePlace(job_->snapshot());
+      *event_.mutable_snapshot()->mutable_training_job() = *jobs_.WithLiveState(job_->snapshot());
     }
     // Until begun_ is set nothing is written or finished, so the reactor is still here after this.
     const uint64_t watcher = jobs_.pulse().Add(request.job, [this] { return Look(); });
@@ -115,7 +115,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     } else if (clock_.MonotonicSeconds() >= last_write_ + kHeartbeatSeconds) {
       event_.mutable_heartbeat()->set_iteration(reader_->cursor());
       event_.mutable_heartbeat()->set_state(snapshot->state());
-      event_.mutable_heartbeat()->set_jobs_ahead(jobs_.WithQueuePlace(snapshot)->jobs_ahead());
+      event_.mutable_heartbeat()->set_jobs_ahead(jobs_.WithLiveState(snapshot)->jobs_ahead());
       Write();
     }
   }
@@ -128,7 +128,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     // A computation, or a disk: not for this thread. The reactor stays alive until FinishOnce,
     // which waits for it.
     computing_ = true;
-    jobs_.Compute([this, ended] {
+    reader_->Defer(jobs_, [this, ended] {
       v1::IterationBatch batch;
       const absl::Status status = ReadSlowly(ended, batch);
       const base::MutexLock lock(&mutex_);

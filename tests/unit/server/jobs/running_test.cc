@@ -1,13 +1,19 @@
 // What a server does with the jobs that an earlier one left.
 
+#include <atomic>
+#include <string>
+#include <vector>
+
 #include "gmock/gmock.h"
 #include "server/runner/prepare.h"
 #include "server/spec/parse_training_job.h"
+#include "tests/support/fake_clock.h"
 #include "tests/unit/server/jobs/jobs_fixture.h"
 
 namespace polyak::jobs {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -80,6 +86,82 @@ TEST_F(RecoverTest, ARecoveredJobCountsInTheMemoryBudget) {
   Recover(1);
   EXPECT_EQ(Create(Request(kEndless)).status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(Cancel("trainingJobs/a").ok());
+}
+
+// Refuses the next ends of jobs, or the next traces, as a full disk does.
+class FullJobStore : public storage::MemoryJobStore {
+ public:
+  using storage::MemoryJobStore::MemoryJobStore;
+  void Update(storage::JobSnapshot job, storage::Done done) override {
+    if (job->has_end_time() && refusals > 0) {
+      --refusals;
+      on_refusal();
+      return done(absl::ResourceExhaustedError("no space for the end"));
+    }
+    storage::MemoryJobStore::Update(std::move(job), std::move(done));
+  }
+  std::atomic<int> refusals = 0;
+  std::function<void()> on_refusal = [] {};
+};
+
+class FullRunStore : public storage::MemoryRunStore {
+ public:
+  FullRunStore() : storage::MemoryRunStore(engine::kTraceColumns) {}
+  absl::StatusOr<std::shared_ptr<storage::Trace>> OpenTrace(const v1::TrainingJob& job) override {
+    if (refusals > 0) {
+      --refusals;
+      return absl::ResourceExhaustedError("no space for the trace");
+    }
+    return storage::MemoryRunStore::OpenTrace(job);
+  }
+  std::atomic<int> refusals = 0;
+};
+
+class FullDiskTest : public JobsTest {
+ protected:
+  FullDiskTest() { jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_); }
+  ~FullDiskTest() override {
+    // The base class still has one, on stores that outlive it.
+    jobs_ = std::make_unique<Jobs>(options_, JobsTest::store_, JobsTest::runs_, JobsTest::clock_);
+  }
+
+  testing_support::FakeClock clock_;  // nobody sleeps
+  FullJobStore store_{clock_};
+  FullRunStore runs_;
+};
+
+TEST_F(FullDiskTest, AnEndThatCanNotBeStoredWaitsForRoom) {
+  store_.refusals = 3;
+  std::vector<std::string> reasons;
+  store_.on_refusal = [&] { reasons.push_back((*Get("trainingJobs/a"))->pause_reason()); };
+  ASSERT_TRUE(Create(Request(kShort, "a")).ok());
+  const auto ended = WaitForEnd("trainingJobs/a");
+  EXPECT_EQ(ended->state(), v1::TrainingJob::STATE_SUCCEEDED);
+  EXPECT_EQ(ended->pause_reason(), "");
+  EXPECT_EQ(store_.refusals, 0);
+  // From the second time on the job says why it stands still.
+  EXPECT_THAT(reasons, ElementsAre("", "no space for the end", "no space for the end"));
+}
+
+TEST_F(FullDiskTest, ATraceThatCanNotBeMadeWaitsForRoom) {
+  runs_.refusals = 3;
+  ASSERT_TRUE(Create(Request(kShort, "a")).ok());
+  EXPECT_EQ(WaitForEnd("trainingJobs/a")->state(), v1::TrainingJob::STATE_SUCCEEDED);
+  EXPECT_EQ(runs_.refusals, 0);
+}
+
+TEST_F(FullDiskTest, AWaitingJobWhoseCancelCanNotBeStoredIsNotCancelledAndNotLost) {
+  ASSERT_TRUE(Create(Request(kEndless, "running")).ok());
+  WaitForRows("trainingJobs/running");
+  ASSERT_TRUE(Create(Request(kShort, "first")).ok());
+  ASSERT_TRUE(Create(Request(kShort, "second")).ok());
+  store_.refusals = 1;
+  EXPECT_EQ(Cancel("trainingJobs/first").status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ((*Get("trainingJobs/first"))->state(), v1::TrainingJob::STATE_QUEUED);
+  EXPECT_EQ((*Get("trainingJobs/second"))->jobs_ahead(), 1);
+  ASSERT_TRUE(Cancel("trainingJobs/running").ok());
+  EXPECT_EQ(WaitForEnd("trainingJobs/first")->state(), v1::TrainingJob::STATE_SUCCEEDED);
+  EXPECT_EQ(WaitForEnd("trainingJobs/second")->state(), v1::TrainingJob::STATE_SUCCEEDED);
 }
 
 }  // namespace

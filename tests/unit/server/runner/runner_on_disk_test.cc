@@ -25,7 +25,7 @@ using testing_support::FaultyFileSystem;
 
 constexpr char kSpec[] =
     "quadratic { spectrum { generated { dimension: 5 condition_number: 1e4 } } } optimizer { "
-    "polyak_momentum {} } stopping { max_iterations: 5000 }";
+    "polyak_momentum {} } stopping { max_iterations: 5000 max_duration { seconds: 1 } }";
 
 class RunOnDisk : public ::testing::Test {
  protected:
@@ -141,6 +141,9 @@ TEST_F(RunOnDisk, AFullDiskPausesTheRunAndNothingIsMissingAfterwards) {
     const auto result = Run(uid, clock);
     ASSERT_TRUE(result.ok()) << free << ": " << result.status();
     EXPECT_EQ(clock.looks(), 3) << free;
+    // Half a second each: time on a full disk is not training time, or max_duration ended the run.
+    EXPECT_EQ(result->reason, StopReason::kMaxIterations) << free;
+    EXPECT_EQ(result->summary.training_time().seconds(), 0) << free;
     EXPECT_THAT(pauses_, ElementsAre(HasSubstr(uid), "")) << free;
     ExpectSame(Records(), expected);
   }
