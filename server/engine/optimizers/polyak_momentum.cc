@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/engine/linalg/vector_bytes.h"
+#include "server/engine/optimizers/momentum_state.h"
 
 namespace polyak::engine {
 namespace {
@@ -12,51 +12,31 @@ constexpr int64_t kStateKind = 2;  // of the three methods, in a saved state
 class PolyakMomentum : public Optimizer {
  public:
   PolyakMomentum(double step_size, double momentum, Vector initial_point)
-      : step_size_(step_size),
-        momentum_(momentum),
-        iterate_(std::move(initial_point)),
-        memory_(Vector::Zero(iterate_.size())) {}
+      : state_(step_size, momentum, std::move(initial_point)) {}
 
-  const Vector& iterate() const override { return iterate_; }
+  const Vector& iterate() const override { return state_.iterate; }
 
   void Update(const Vector& gradient) override {
     // M_{-1} = 0, so the first step is a plain gradient step. One pass over memory.
-    const Eigen::Index dimension = iterate_.size();
+    const Eigen::Index dimension = state_.iterate.size();
     const double* const grad = gradient.data();
-    double* const memory = memory_.data();
-    double* const iterate = iterate_.data();
+    double* const memory = state_.memory.data();
+    double* const iterate = state_.iterate.data();
     for (Eigen::Index i = 0; i < dimension; ++i) {
-      memory[i] = momentum_ * memory[i] + grad[i];
-      iterate[i] -= step_size_ * memory[i];
+      memory[i] = state_.momentum * memory[i] + grad[i];
+      iterate[i] -= state_.step_size * memory[i];
     }
   }
 
   std::optional<LinearMethod> linear() const override {
-    return LinearMethod{step_size_, momentum_, 0, 1};
+    return LinearMethod{state_.step_size, state_.momentum, 0, 1};
   }
 
-  void Save(base::ByteSink& out) const override {
-    out.WriteInt(kStateKind);
-    out.WriteDouble(step_size_);
-    out.WriteDouble(momentum_);
-    SaveVector(iterate_, out);
-    SaveVector(memory_, out);
-  }
-
-  absl::Status Load(base::ByteSource& in) override {
-    in.ExpectInt(kStateKind, "the method of a saved state");
-    in.ExpectDouble(step_size_, "the step size of a saved state");
-    in.ExpectDouble(momentum_, "the momentum of a saved state");
-    LoadVector(in, iterate_);
-    LoadVector(in, memory_);
-    return in.status();
-  }
+  void Save(base::ByteSink& out) const override { state_.Save(kStateKind, out); }
+  absl::Status Load(base::ByteSource& in) override { return state_.Load(kStateKind, in); }
 
  private:
-  const double step_size_;
-  const double momentum_;
-  Vector iterate_;
-  Vector memory_;
+  MomentumState state_;
 };
 
 }  // namespace
