@@ -2,8 +2,7 @@
 // and again while the next server recovers. What was acknowledged is there, and every record is the
 // one of a life without a cut.
 //
-//   POLYAK_CRASHES=100000 build/release/bin/polyak_fault_crash_points_test    (as many states, or
-//   all)
+//   POLYAK_CRASHES=20000 build/release/bin/polyak_fault_crash_points_test    (about as many states)
 
 #include <algorithm>
 #include <cstdio>
@@ -136,18 +135,22 @@ struct State {
   CrashChoice choice;
 };
 
-// Every crash point with every choice, or a sample of so many.
+// Every crash point: with every choice, or, if there are more than `count` states in all, with
+// equally many of its own, drawn by a seed. At least one each.
 std::vector<State> States(const SimulatedDisk& disk, size_t count) {
   std::vector<State> states;
-  for (size_t prefix = 0; prefix <= disk.log_size(); ++prefix) {
-    for (CrashChoice& choice : disk.CrashChoices(prefix)) {
+  std::mt19937 random(11);
+  const size_t points = disk.log_size() + 1;
+  const size_t each = std::max<size_t>(count / points, 1);
+  for (size_t prefix = 0; prefix < points; ++prefix) {
+    std::vector<CrashChoice> choices = disk.CrashChoices(prefix);
+    std::shuffle(choices.begin(), choices.end(), random);
+    choices.resize(std::min(choices.size(), each));
+    for (CrashChoice& choice : choices) {
       states.push_back({prefix, std::move(choice)});
     }
   }
-  std::shuffle(states.begin(), states.end(), std::mt19937(11));
-  if (states.size() > count) {
-    states.resize(count);
-  }
+  std::shuffle(states.begin(), states.end(), random);
   return states;
 }
 
@@ -155,7 +158,7 @@ TEST(CrashPoints, WhateverIsLeftOfTheDiskNothingAcknowledgedIsLost) {
   SimulatedDisk disk;
   const Story story = Live(disk, disk);
   ASSERT_GE(disk.log_size(), 60u);
-  const auto wanted = static_cast<size_t>(CountFromEnvironment("POLYAK_CRASHES", 1000));
+  const auto wanted = static_cast<size_t>(CountFromEnvironment("POLYAK_CRASHES", 1500));
   const std::vector<State> states = States(disk, wanted);
   std::mt19937 random(5);
   int again = 0;
