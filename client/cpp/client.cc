@@ -83,7 +83,9 @@ absl::Status Client::Retrying(absl::Duration try_timeout,
   const absl::Time give_up = absl::Now() + options_.give_up_after;
   while (true) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + try_timeout));
+    if (try_timeout != absl::InfiniteDuration()) {
+      context.set_deadline(absl::ToChronoTime(absl::Now() + try_timeout));
+    }
     const absl::Status status = ToAbslStatus(call(context));
     if (status.ok() || !MayRetry(status)) {
       return status;
@@ -196,6 +198,33 @@ absl::StatusOr<v1::GetServerInfoResponse> Client::ServerInfo() {
     return status;
   }
   return response;
+}
+
+absl::Status Client::ReadParameters(const std::string& name, const OnParameters& on_block,
+                                    const std::stop_token& stop) {
+  v1::ReadParametersRequest request;
+  request.set_name(name);
+  bool begun = false;
+  absl::Status broken;
+  // Without a deadline: there may be a GB to read, and keepalive finds a dead server.
+  absl::Status status =
+      Retrying(absl::InfiniteDuration(), [&](grpc::ClientContext& context) -> grpc::Status {
+        const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+        const auto reader = stub_->ReadParameters(&context, request);
+        v1::ReadParametersResponse block;
+        while (reader->Read(&block)) {
+          begun = true;
+          on_block(block);
+        }
+        const grpc::Status finished = reader->Finish();
+        if (begun && !finished.ok()) {
+          broken = ToAbslStatus(finished);
+          return grpc::Status::OK;  // not to be tried again
+        }
+        return finished;
+      });
+  status.Update(broken);
+  return status;
 }
 
 absl::StatusOr<v1::TrainingJob> Client::Wait(const std::string& name, absl::Duration timeout) {

@@ -59,6 +59,12 @@ class Client {
   absl::StatusOr<v1::ReadIterationsResponse> ReadIterations(
       const v1::ReadIterationsRequest& request);
   absl::StatusOr<v1::GetServerInfoResponse> ServerInfo();
+  // The final iterate of an ended job, block after block. Tried again only while no block has come.
+  // Errors: as above; DATA_LOSS, UNAVAILABLE or CANCELLED in the middle: then what came is to be
+  // thrown away.
+  using OnParameters = std::function<void(const v1::ReadParametersResponse&)>;
+  absl::Status ReadParameters(const std::string& name, const OnParameters& on_block,
+                              const std::stop_token& stop = {});
 
   // Blocks until the job has ended or the timeout is over; answers the job as it then is.
   absl::StatusOr<v1::TrainingJob> Wait(const std::string& name, absl::Duration timeout);

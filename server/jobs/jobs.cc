@@ -146,6 +146,35 @@ void Jobs::Find(const std::string& name, FindDone done) {
   });
 }
 
+void Jobs::OpenParameters(const std::string& name, ParametersDone done) {
+  Get(name, [this, done = std::move(done)](const auto& snapshot) {
+    if (!snapshot.ok()) {
+      return done(snapshot.status());
+    }
+    if (!(*snapshot)->has_end_time()) {
+      return done(FailedPrecondition(
+          "JOB_ACTIVE", (*snapshot)->name(),
+          absl::StrCat((*snapshot)->name(),
+                       " has not ended; accepted: an ended job (wait for it, or cancel it)")));
+    }
+    if (draining()) {
+      return done(Draining());  // the readers' threads may be gone
+    }
+    ReadDisk([this, snapshot = *snapshot, done] {
+      auto parameters = runner::OpenFinalParameters(*snapshot, runs_);
+      if (absl::IsNotFound(parameters.status())) {
+        return done(FailedPrecondition(
+            "PARAMETERS_NOT_KEPT", snapshot->name(),
+            absl::StrCat(parameters.status().message(),
+                         store_.survives_restart()
+                             ? ""
+                             : "; a server without --data-dir keeps no parameters")));
+      }
+      return parameters.ok() ? done(std::move(parameters)) : done(WithDetails(parameters.status()));
+    });
+  });
+}
+
 void Jobs::Cancel(const std::string& name, JobDone done) {
   if (const auto job = FindUnfinished(name); job != nullptr) {
     return CancelUnfinished(job, std::move(done));

@@ -16,6 +16,7 @@
 #include "server/base/worker_pool.h"
 #include "server/jobs/job.h"
 #include "server/jobs/pulse.h"
+#include "server/runner/final_parameters.h"
 #include "server/runner/runner.h"
 #include "server/spec/limits.h"
 #include "server/storage/job_store.h"
@@ -40,6 +41,7 @@ class Jobs {
   using PreviewDone = std::function<void(absl::StatusOr<v1::PreviewTrainingJobResponse>)>;
   using ListDone = std::function<void(absl::StatusOr<v1::ListTrainingJobsResponse>)>;
   using FindDone = std::function<void(absl::StatusOr<std::shared_ptr<Job>>)>;
+  using ParametersDone = std::function<void(absl::StatusOr<runner::FinalParameters>)>;
   using Done = std::function<void(absl::Status)>;
 
   // Borrows the stores and the clock, which must outlive it, and the stores' callbacks with it.
@@ -71,6 +73,10 @@ class Jobs {
   // The snapshot with what is true at this moment alone: jobs_ahead of a job that waits,
   // pause_reason of one that stands still; else the snapshot itself.  Cost: O(queue).
   storage::JobSnapshot WithLiveState(const storage::JobSnapshot& snapshot) const;
+  // Where the method stood at the last record of an ended job.
+  // Errors: as Find; FailedPrecondition for a job that has not ended, and for one whose parameters
+  // were not kept.
+  void OpenParameters(const std::string& name, ParametersDone done);
   // The job behind a name, for readers of its records.
   void Find(const std::string& name, FindDone done);
   // Runs a task for a reader on threads of their own, so that neither jobs nor admissions wait for

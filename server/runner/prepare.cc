@@ -118,20 +118,24 @@ v1::Forecast ForecastRun(const PreparedJob& job) {
   return forecast;
 }
 
-engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec, int64_t dimension_max) {
-  // The spec was accepted once, whatever the server's own limits were then.
+spec::ExperimentSpec AcceptedSpec(const v1::TrainingJobSpec& spec) {
   spec::Limits limits;
   limits.max_iterations = std::numeric_limits<int64_t>::max();
   limits.max_duration_seconds = std::numeric_limits<double>::infinity();
   spec::Violations violations;
-  const auto parsed = spec::ParseTrainingJobSpec(spec, limits, violations);
+  auto parsed = spec::ParseTrainingJobSpec(spec, limits, violations);
   POLYAK_CHECK(parsed.has_value());
+  return *std::move(parsed);
+}
+
+engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec, int64_t dimension_max) {
+  const spec::ExperimentSpec accepted = AcceptedSpec(spec);
   // Networks have as many eigenvalues as examples at most.
-  if (std::holds_alternative<engine::QuadraticSpec>(parsed->problem) &&
-      engine::EstimateCost(parsed->problem).parameters > static_cast<double>(dimension_max)) {
+  if (std::holds_alternative<engine::QuadraticSpec>(accepted.problem) &&
+      engine::EstimateCost(accepted.problem).parameters > static_cast<double>(dimension_max)) {
     return {};
   }
-  const auto problem = engine::Instantiate(parsed->problem, parsed->seed);
+  const auto problem = engine::Instantiate(accepted.problem, accepted.seed);
   POLYAK_CHECK(problem.ok());
   return engine::Linearize(*problem);
 }

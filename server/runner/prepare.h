@@ -32,6 +32,9 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
 std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
                                            spec::Violations& violations);
 
+// A spec that was accepted once, whatever the limits of the server were then.
+spec::ExperimentSpec AcceptedSpec(const v1::TrainingJobSpec& spec);
+
 // The linearised dynamics of an accepted spec, data drawn anew: not available for a quadratic of
 // more than dimension_max, nor where engine::Linearize has none.
 // May throw std::bad_alloc.  Cost: Instantiate and engine::Linearize.

@@ -19,6 +19,7 @@ void DescribeLimits(const jobs::JobsOptions& options, const ServiceOptions& serv
   limits.set_workers(options.workers);
   limits.set_max_message_bytes(service.max_message_bytes);
   limits.set_max_watchers(service.max_watchers);
+  limits.set_max_read_parameters(service.max_read_parameters);
   limits.mutable_max_duration()->set_seconds(
       static_cast<int64_t>(options.limits.max_duration_seconds));
 }

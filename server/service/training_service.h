@@ -12,6 +12,7 @@ namespace polyak::service {
 struct ServiceOptions {
   int64_t max_watchers = 5000;
   int64_t max_message_bytes = 16 << 20;
+  int64_t max_read_parameters = 100'000'000;
 };
 
 // polyak.v1.TrainingService over gRPC's callback API, a file a method. Decides nothing about jobs.
@@ -50,11 +51,16 @@ class TrainingService : public v1::TrainingService::CallbackService {
   grpc::ServerUnaryReactor* SummarizeIterations(grpc::CallbackServerContext* context,
                                                 const v1::SummarizeIterationsRequest* request,
                                                 v1::SummarizeIterationsResponse* response) override;
+  grpc::ServerWriteReactor<v1::ReadParametersResponse>* ReadParameters(
+      grpc::CallbackServerContext* context, const v1::ReadParametersRequest* request) override;
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext* context,
                                           const v1::GetServerInfoRequest* request,
                                           v1::GetServerInfoResponse* response) override;
 
  private:
+  // A place among the open streams, which their reactors give back; or why there is none.
+  absl::Status TakeStream();
+
   jobs::Jobs& jobs_;
   const base::Clock& clock_;
   const ServiceOptions options_;

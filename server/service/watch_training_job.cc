@@ -6,9 +6,25 @@
 #include "server/service/grpc_status.h"
 #include "server/service/iteration_reader.h"
 #include "server/service/read_request.h"
+#include "server/service/refused_stream.h"
 #include "server/service/training_service.h"
 
 namespace polyak::service {
+
+absl::Status TrainingService::TakeStream() {
+  if (jobs_.draining()) {
+    return jobs::Draining();
+  }
+  if (++watchers_ > options_.max_watchers) {
+    --watchers_;
+    return jobs::ResourceExhausted("TOO_MANY_WATCHERS", "watchers",
+                                   absl::StrCat("the server has ", options_.max_watchers,
+                                                " open watches, as many as it accepts"),
+                                   absl::Seconds(1));
+  }
+  return absl::OkStatus();
+}
+
 namespace {
 
 constexpr double kHeartbeatSeconds = 10;
@@ -189,27 +205,12 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
   grpc::Status finish_status_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A watch that is refused: it only finishes.
-class RefusedWatch : public grpc::ServerWriteReactor<Event> {
- public:
-  explicit RefusedWatch(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
-
 }  // namespace
 
 grpc::ServerWriteReactor<Event>* TrainingService::WatchTrainingJob(
     grpc::CallbackServerContext* /*context*/, const v1::WatchTrainingJobRequest* request) {
-  if (jobs_.draining()) {
-    return new RefusedWatch(jobs::Draining());
-  }
-  if (++watchers_ > options_.max_watchers) {
-    --watchers_;
-    return new RefusedWatch(
-        jobs::ResourceExhausted("TOO_MANY_WATCHERS", "watchers",
-                                absl::StrCat("the server has ", options_.max_watchers,
-                                             " open watches, as many as it accepts"),
-                                absl::Seconds(1)));
+  if (absl::Status status = TakeStream(); !status.ok()) {
+    return new RefusedStream<Event>(status);
   }
   auto* const reactor = new WatchReactor(jobs_, clock_, watchers_);
   ParseReadRequest(jobs_, *request, [reactor](const auto& read) {

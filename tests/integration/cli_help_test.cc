@@ -16,6 +16,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/process.h"
+#include "tests/support/temporary_folder.h"
 
 namespace polyak {
 namespace {
@@ -24,6 +25,7 @@ using ::polyak::testing_support::BinaryPath;
 using ::polyak::testing_support::Outcome;
 using ::polyak::testing_support::RunProgram;
 using ::polyak::testing_support::Server;
+using ::polyak::testing_support::TemporaryFolder;
 using ::testing::StartsWith;
 
 using Command = std::vector<std::string>;
@@ -135,7 +137,7 @@ std::vector<std::string> Examples(const std::string& text, const std::string& pr
 // A folder with what the examples assume: a spec file, and a job called my-job.
 class CliExamples : public ::testing::Test {
  protected:
-  CliExamples() : server_({"--workers=2"}) {
+  CliExamples() : server_({"--workers=2", "--data-dir=" + data_.path()}) {
     std::string pattern = (std::filesystem::temp_directory_path() / "polyak-help-XXXXXX").string();
     folder_ = mkdtemp(pattern.data());
     std::ofstream(folder_ / "spec.txtpb")
@@ -154,6 +156,7 @@ class CliExamples : public ::testing::Test {
                       {"POLYAK_SERVER=" + server_.address()});
   }
 
+  TemporaryFolder data_;
   Server server_;
   std::filesystem::path folder_;
 };

@@ -17,6 +17,7 @@
 #include "google/protobuf/util/json_util.h"
 #include "gtest/gtest.h"
 #include "tests/support/process.h"
+#include "tests/support/temporary_folder.h"
 
 namespace polyak {
 namespace {
@@ -26,6 +27,7 @@ using ::polyak::testing_support::Outcome;
 using ::polyak::testing_support::Process;
 using ::polyak::testing_support::RunProgram;
 using ::polyak::testing_support::Server;
+using ::polyak::testing_support::TemporaryFolder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -46,8 +48,14 @@ Message FromJson(const std::string& line) {
 // One server for all tests of this program; each uses ids of its own.
 class Cli : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { server_ = new Server({"--workers=2"}); }
-  static void TearDownTestSuite() { delete server_; }
+  static void SetUpTestSuite() {
+    data_ = new TemporaryFolder;
+    server_ = new Server({"--workers=2", "--data-dir=" + data_->path()});
+  }
+  static void TearDownTestSuite() {
+    delete server_;
+    delete data_;
+  }
 
   static std::vector<std::string> Environment() { return {"POLYAK_SERVER=" + server_->address()}; }
 
@@ -64,8 +72,10 @@ class Cli : public ::testing::Test {
     return path;
   }
 
+  static TemporaryFolder* data_;
   static Server* server_;
 };
+TemporaryFolder* Cli::data_ = nullptr;
 Server* Cli::server_ = nullptr;
 
 constexpr char kEndless[] = "quadratic --kappa 1e9 --dimension 20000 --iterations 100000000";
@@ -103,8 +113,8 @@ TEST_F(Cli, AJobGoesFromSubmissionToDeletion) {
 }
 
 TEST_F(Cli, EveryCommandOnAJobThatIsNotThereExitsWith3) {
-  for (const char* command :
-       {"get none", "watch none", "wait none", "cancel none", "delete none", "plot none"}) {
+  for (const char* command : {"get none", "watch none", "wait none", "cancel none", "delete none",
+                              "plot none", "parameters none"}) {
     const Outcome outcome = Run(command);
     EXPECT_EQ(outcome.exit_code, 3) << command << outcome.errors;
     EXPECT_EQ(outcome.output, "") << command;
@@ -378,6 +388,27 @@ TEST_F(Cli, PlotPrintsOneChartWithoutEscapesAndEnds) {
   }
   const Outcome braille = Run("plot plotted --glyphs braille");
   EXPECT_THAT(braille.output, HasSubstr("\xe2\xa0"));  // U+2800 and up
+}
+
+TEST_F(Cli, ParametersAreSummedUpForPeopleAndListedForPrograms) {
+  // Exact in binary: with eigenvalues 1 and 2, w_i shrinks by 1 - lambda_i / 4 a step.
+  const std::string spec =
+      Write("parameters.txtpb",
+            "quadratic { spectrum { explicit { eigenvalues: [1, 2] } } initial_point: [1, 1] } "
+            "optimizer { gradient_descent { step_size: 0.25 } } stopping { max_iterations: 3 }");
+  ASSERT_EQ(Run("submit -f " + spec + " --id parameters --wait").exit_code, 0);
+  const Outcome table = Run("parameters parameters");
+  EXPECT_EQ(table.exit_code, 0) << table.errors;
+  EXPECT_EQ(table.output,
+            "trainingJobs/parameters at iteration 3\n"
+            "matrix  rows  columns  Frobenius norm  smallest  largest\n"
+            "w       2     1        0.440004        0.125     0.421875\n");
+  EXPECT_EQ(Run("parameters parameters -o csv").output,
+            "matrix,row,column,value\nw,0,0,0.421875\nw,1,0,0.125\n");
+  const auto block =
+      FromJson<v1::ReadParametersResponse>(Run("parameters parameters -o json").output);
+  EXPECT_EQ(block.values_size(), 2);
+  EXPECT_EQ(block.matrices(0).name(), "w");
 }
 
 TEST_F(Cli, AFlagGoesBeforeAConfigurationFile) {

@@ -25,6 +25,7 @@ void RegisterList(CLI::App& program, const Context& context, Action& action);
 void RegisterCancel(CLI::App& program, const Context& context, Action& action);
 void RegisterDelete(CLI::App& program, const Context& context, Action& action);
 void RegisterPlot(CLI::App& program, const Context& context, Action& action);
+void RegisterParameters(CLI::App& program, const Context& context, Action& action);
 void RegisterInfo(CLI::App& program, const Context& context, Action& action);
 void RegisterDemo(CLI::App& program, const Context& context, Action& action);
 

@@ -19,15 +19,15 @@ class GradientDescent : public Optimizer {
   std::optional<LinearMethod> linear() const override { return LinearMethod{step_size_, 0, 0, 1}; }
 
   void Save(base::ByteSink& out) const override {
+    SaveVector(iterate_, out);
     out.WriteInt(kStateKind);
     out.WriteDouble(step_size_);
-    SaveVector(iterate_, out);
   }
 
   absl::Status Load(base::ByteSource& in) override {
+    LoadVector(in, iterate_);
     in.ExpectInt(kStateKind, "the method of a saved state");
     in.ExpectDouble(step_size_, "the step size of a saved state");
-    LoadVector(in, iterate_);
     return in.status();
   }
 

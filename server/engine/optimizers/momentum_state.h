@@ -21,18 +21,18 @@ struct MomentumState {
 
   // kind: which method's state it is, a number of the saved form.
   void Save(int64_t kind, base::ByteSink& out) const {
+    SaveVector(iterate, out);
     out.WriteInt(kind);
     out.WriteDouble(step_size);
     out.WriteDouble(momentum);
-    SaveVector(iterate, out);
     SaveVector(memory, out);
   }
   // Errors: DataLoss if the bytes are of another method, other parameters or another dimension.
   absl::Status Load(int64_t kind, base::ByteSource& in) {
+    LoadVector(in, iterate);
     in.ExpectInt(kind, "the method of a saved state");
     in.ExpectDouble(step_size, "the step size of a saved state");
     in.ExpectDouble(momentum, "the momentum of a saved state");
-    LoadVector(in, iterate);
     LoadVector(in, memory);
     return in.status();
   }

@@ -42,7 +42,8 @@ class Optimizer {
   // t -> t + 1.  gradient: (d), at iterate(). No allocation.
   virtual void Update(const Vector& gradient) = 0;
   virtual std::optional<LinearMethod> linear() const = 0;  // nullopt: DENSE is the only plan
-  // Iterate and memory, to the bit, with the method and its parameters to know them by.
+  // The iterate first, as SaveVector writes it, then the memory, to the bit, with the method and
+  // its parameters to know them by.
   virtual void Save(base::ByteSink& out) const = 0;
   // What Save wrote, into an optimizer of the same spec and dimension. Allocates nothing.
   // Errors: DataLoss for another method, other parameters, another dimension, or too few bytes;

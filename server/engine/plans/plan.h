@@ -32,7 +32,8 @@ class Stepper {
   // Of the last observed iterate; NaN where there are no activations.
   virtual double flipped_share() const = 0;
   // Everything that the next Step and Observe depend on, to the bit; between an Observe and the
-  // Step after it, or before the first Observe.
+  // Step after it, or before the first Observe. Begins with the iterate of the literal problem, as
+  // SaveVector writes it.
   virtual void Save(base::ByteSink& out) const = 0;
   // What Save wrote, into a stepper just made of the same experiment: as if the iterate had been
   // observed, so the next call is Step. Allocates no more than a run does.

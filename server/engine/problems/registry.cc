@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/base/overloaded.h"
 #include "server/base/status_macros.h"
 
@@ -125,6 +126,25 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   return cost;
 }
 
+std::vector<ParameterMatrix> Matrices(const QuadraticSpec& spec) {
+  return {{"w", static_cast<int64_t>(Cost(spec).parameters), 1}};
+}
+
+std::vector<ParameterMatrix> Matrices(const ReluNetworkSpec& spec) {
+  return {{"W", spec.width, static_cast<int64_t>(ShapeOf(spec.dataset).inputs)}};
+}
+
+std::vector<ParameterMatrix> Matrices(const DeepLinearNetworkSpec& spec) {
+  const DataShape shape = ShapeOf(spec.dataset);
+  std::vector<ParameterMatrix> matrices;
+  for (int layer = 1; layer <= spec.depth; ++layer) {
+    matrices.push_back({absl::StrCat("W_", layer),
+                        layer == spec.depth ? static_cast<int64_t>(shape.outputs) : spec.width,
+                        layer == 1 ? static_cast<int64_t>(shape.inputs) : spec.width});
+  }
+  return matrices;
+}
+
 template <typename Instance>
 absl::StatusOr<ProblemInstance> Wrap(absl::StatusOr<std::shared_ptr<const Instance>> instance) {
   if (!instance.ok()) {
@@ -164,6 +184,10 @@ std::unique_ptr<Problem> MakeProblem(const ProblemInstance& instance) {
 
 ProblemCost EstimateCost(const ProblemSpec& spec) {
   return std::visit([](const auto& problem) { return Cost(problem); }, spec);
+}
+
+std::vector<ParameterMatrix> ParameterMatrices(const ProblemSpec& spec) {
+  return std::visit([](const auto& problem) { return Matrices(problem); }, spec);
 }
 
 }  // namespace polyak::engine

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <variant>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/engine/problems/deep_linear_network.h"
@@ -33,5 +35,15 @@ struct ProblemCost {
   double parameters = 0;  // d
 };
 ProblemCost EstimateCost(const ProblemSpec& spec);
+
+// One trained matrix of a problem.
+struct ParameterMatrix {
+  std::string name;  // "w" (quadratic, d x 1), "W" (ReLU network, m x d), "W_1" .. "W_L"
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+// What a point of the problem's space is made of: its d values are these matrices one after
+// another, each column by column. From the spec alone.
+std::vector<ParameterMatrix> ParameterMatrices(const ProblemSpec& spec);
 
 }  // namespace polyak::engine

@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kDivergenceFactor = 1e12;
 // The layout of a saved state; another number for every change of it, in any part.
-constexpr int64_t kStateLayout = 1;
+constexpr int64_t kStateLayout = 2;
 
 void Write(const Observation& observation, base::ByteSink& out) {
   out.WriteDouble(observation.loss);
@@ -139,6 +139,7 @@ RunSummary Trainer::summary() const {
 void Trainer::Save(base::ByteSink& out) const {
   out.WriteInt(kStateLayout);
   out.WriteInt(progress_.iteration);
+  stepper_->Save(out);
   if (progress_.iteration >= 0) {
     out.WriteInt(ReasonNumber(progress_.reason));
     Write(initial_, out);
@@ -149,18 +150,17 @@ void Trainer::Save(base::ByteSink& out) const {
     rates_->Save(out);
     checker_->Save(out);
   }
-  stepper_->Save(out);
 }
 
 absl::Status Trainer::Load(base::ByteSource& in) {
   in.ExpectInt(kStateLayout, "the layout of a saved state");
   progress_ = {};
   progress_.iteration = in.ReadIntWithin(-1, stopping_.max_iterations);
-  if (in.status().ok() && progress_.iteration >= 0) {
-    POLYAK_RETURN_IF_ERROR(LoadRecords(in));
-  }
   POLYAK_RETURN_IF_ERROR(in.status());
   POLYAK_RETURN_IF_ERROR(stepper_->Load(in));
+  if (progress_.iteration >= 0) {
+    POLYAK_RETURN_IF_ERROR(LoadRecords(in));
+  }
   if (!in.at_end()) {
     in.Fail(absl::DataLossError("a saved state goes on after its end"));
   }
@@ -184,6 +184,15 @@ absl::Status Trainer::LoadRecords(base::ByteSource& in) {
                                             progress_.iteration));
   }
   return in.status();
+}
+
+absl::StatusOr<SavedIterate> SeekSavedIterate(base::ByteSource& in) {
+  in.ExpectInt(kStateLayout, "the layout of a saved state");
+  SavedIterate saved;
+  saved.iteration = in.ReadIntWithin(-1, std::numeric_limits<int64_t>::max());
+  saved.dimension = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  POLYAK_RETURN_IF_ERROR(in.status());
+  return saved;
 }
 
 }  // namespace polyak::engine

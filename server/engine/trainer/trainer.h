@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/base/bytes.h"
 #include "server/base/row_sink.h"
 #include "server/base/stop_token.h"
@@ -105,5 +106,13 @@ class Trainer {
   double divergence_level_ = 0;                                    // 1e12 p_0
   Progress progress_;
 };
+
+struct SavedIterate {
+  int64_t iteration = -1;  // of the last record; -1: none, so that it is the starting point
+  int64_t dimension = 0;   // d
+};
+// Reads what Trainer::Save wrote up to the first value of its iterate; the iterate's `dimension`
+// doubles are what comes next.   Errors: DataLoss if it is no saved state; those of `in`.
+absl::StatusOr<SavedIterate> SeekSavedIterate(base::ByteSource& in);
 
 }  // namespace polyak::engine

@@ -30,9 +30,11 @@ inline constexpr char kEndless[] =
 // The service behind a channel of the same process: real reactors, real messages, no port.
 class ServiceTest : public ::testing::Test {
  protected:
-  explicit ServiceTest(const ServiceOptions& options = {}) {
+  // runs: outlives the test; null: runs are kept in memory.
+  explicit ServiceTest(const ServiceOptions& options = {}, storage::RunStore* runs = nullptr) {
     jobs_options_.workers = 1;
-    jobs_ = std::make_unique<jobs::Jobs>(jobs_options_, store_, runs_, clock_);
+    jobs_ = std::make_unique<jobs::Jobs>(jobs_options_, store_, runs == nullptr ? runs_ : *runs,
+                                         clock_);
     service_ = std::make_unique<TrainingService>(*jobs_, clock_, options,
                                                  telemetry::MakeLogger("off").value());
     grpc::ServerBuilder builder;

@@ -129,14 +129,15 @@ TEST(SavedTrainer, RefusesAnotherLayoutIterationOrReason) {
     ScriptedRun loaded(Decay(100), AtMost(60));
     return absl::IsDataLoss(LoadState(loaded.trainer, changed));
   };
-  EXPECT_TRUE(refuses(0, 2));   // the layout
+  EXPECT_TRUE(refuses(0, 1));   // the layout
   EXPECT_TRUE(refuses(1, 61));  // beyond the stopping rule
   EXPECT_TRUE(refuses(1, 19));  // not as many as the rate estimator saw
   EXPECT_TRUE(refuses(1, -1));  // no records, and yet bytes of some
   EXPECT_TRUE(refuses(1, std::numeric_limits<int64_t>::min()));
-  EXPECT_TRUE(refuses(2, static_cast<int64_t>(StopReason::kTimeLimit)));
-  EXPECT_TRUE(refuses(2, static_cast<int64_t>(StopReason::kCancelled)));
-  EXPECT_TRUE(refuses(2, -2));
+  // After the stepper's own number.
+  EXPECT_TRUE(refuses(3, static_cast<int64_t>(StopReason::kTimeLimit)));
+  EXPECT_TRUE(refuses(3, static_cast<int64_t>(StopReason::kCancelled)));
+  EXPECT_TRUE(refuses(3, -2));
 }
 
 }  // namespace

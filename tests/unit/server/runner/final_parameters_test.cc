@@ -1,0 +1,94 @@
+#include "server/runner/final_parameters.h"
+
+#include <memory>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "server/runner/runner.h"
+#include "server/storage/file_run_store.h"
+#include "server/storage/memory_run_store.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/simulated_disk.h"
+#include "tests/unit/server/runner/prepared.h"
+
+namespace polyak::runner {
+namespace {
+
+using ::testing::HasSubstr;
+using testing_support::FakeClock;
+
+// Exact in binary: w_i shrinks by 1 - lambda_i / 4 a step.
+constexpr char kSpec[] =
+    "quadratic { spectrum { explicit { eigenvalues: [1, 2] } } initial_point: [1, 1] } "
+    "optimizer { gradient_descent { step_size: 0.25 } } stopping { max_iterations: 3 }";
+
+class FinalParametersTest : public ::testing::Test {
+ protected:
+  FinalParametersTest() {
+    EXPECT_TRUE(disk_.CreateDirectory("/data").ok());
+    storage::FileRunStore::Options options;
+    options.columns = engine::kTraceColumns;
+    store_ = storage::FileRunStore::Open(disk_, "/data", options).value();
+    job_.set_name("trainingJobs/a");
+    job_.set_uid("u");
+    *job_.mutable_spec() = SpecOf(kSpec);
+  }
+
+  void Run() {
+    const auto trace = store_->OpenTrace(job_).value();
+    const FakeClock clock(0.001);
+    const base::StopToken never;
+    RunContext context{job_.uid(), *store_, *trace, never, never, clock};
+    const auto result = runner::Run(*PreparedOf(kSpec), context);
+    ASSERT_TRUE(result.ok()) << result.status();
+    *job_.mutable_summary() = result->summary;
+  }
+
+  testing_support::SimulatedDisk disk_;
+  std::unique_ptr<storage::FileRunStore> store_;
+  v1::TrainingJob job_;
+};
+
+TEST_F(FinalParametersTest, AreTheIterateOfTheLastRecord) {
+  Run();
+  const auto parameters = OpenFinalParameters(job_, *store_);
+  ASSERT_TRUE(parameters.ok()) << parameters.status();
+  EXPECT_EQ(parameters->iteration, 3);
+  EXPECT_EQ(parameters->dimension, 2);
+  ASSERT_EQ(parameters->matrices.size(), 1);
+  EXPECT_EQ(parameters->matrices[0].name, "w");
+  EXPECT_EQ(parameters->values->ReadDouble(), 27.0 / 64);
+  EXPECT_EQ(parameters->values->ReadDouble(), 1.0 / 8);
+  EXPECT_TRUE(parameters->values->status().ok());
+}
+
+TEST_F(FinalParametersTest, AreNotThoseOfAnEarlierRecord) {
+  Run();
+  job_.mutable_summary()->set_iterations(4);  // as if the last checkpoint had found no room
+  const auto parameters = OpenFinalParameters(job_, *store_);
+  EXPECT_TRUE(absl::IsNotFound(parameters.status())) << parameters.status();
+  EXPECT_THAT(parameters.status().message(), HasSubstr("of iteration 3"));
+}
+
+TEST_F(FinalParametersTest, AreThoseOfTheSpec) {
+  Run();
+  job_.mutable_spec()
+      ->mutable_quadratic()
+      ->mutable_spectrum()
+      ->mutable_explicit_()
+      ->add_eigenvalues(3);
+  job_.mutable_spec()->mutable_quadratic()->add_initial_point(1);
+  const auto parameters = OpenFinalParameters(job_, *store_);
+  EXPECT_TRUE(absl::IsDataLoss(parameters.status())) << parameters.status();
+  EXPECT_THAT(parameters.status().message(), HasSubstr("holds 2 values; its spec has 3"));
+}
+
+TEST_F(FinalParametersTest, AreMissingWhereNothingRanOrNothingIsKept) {
+  EXPECT_TRUE(absl::IsNotFound(OpenFinalParameters(job_, *store_).status()));
+  Run();
+  const storage::MemoryRunStore memory(engine::kTraceColumns);
+  EXPECT_TRUE(absl::IsNotFound(OpenFinalParameters(job_, memory).status()));
+}
+
+}  // namespace
+}  // namespace polyak::runner
