@@ -68,6 +68,15 @@ double Jobs::MemoryNeeded(const v1::Forecast& forecast) const {
 }
 
 absl::Status Jobs::CheckFits(const v1::Forecast& forecast, spec::Violations& violations) const {
+  if (forecast.disk_bytes() > options_.limits.disk_bytes) {
+    violations.Add("spec",
+                   absl::StrFormat("needs %.4g MB of disk, %.4g MB of it for the records of "
+                                   "max_iterations iterations; accepted: up to %.4g MB on "
+                                   "this server",
+                                   forecast.disk_bytes() / 1e6, forecast.trace_bytes() / 1e6,
+                                   options_.limits.disk_bytes / 1e6));
+    return InvalidArgument(violations);
+  }
   const double needed = MemoryNeeded(forecast);
   if (needed > options_.limits.memory_bytes) {
     const std::string trace =
@@ -217,6 +226,9 @@ void Jobs::CheckId(const std::shared_ptr<Admission>& admission) {
 
 void Jobs::Reserve(const std::shared_ptr<Admission>& admission) {
   const v1::Forecast forecast = runner::ForecastCost(admission->spec);
+  if (absl::Status status = runs_.CheckRoom(); !status.ok()) {
+    return admission->done(WithDetails(status));
+  }
   if (absl::Status status = TakePlace(); !status.ok()) {
     return admission->done(status);
   }

@@ -78,7 +78,8 @@ absl::Status JobNotFound(const std::string& name, bool expired) {
   resource.set_resource_type("polyak.v1.TrainingJob");
   resource.set_resource_name(name);
   return Builder(absl::StatusCode::kNotFound, expired ? "JOB_EXPIRED" : "JOB_NOT_FOUND",
-                 absl::StrCat(name, expired ? " was deleted" : " is not known to this server"))
+                 absl::StrCat(name, expired ? " was deleted or has aged out"
+                                            : " is not known to this server"))
       .Metadata("name", name)
       .Detail(resource)
       .Build();

@@ -239,24 +239,9 @@ void Jobs::Delete(const std::string& name, Done done) {
           "JOB_ACTIVE", job.name(),
           absl::StrCat(job.name(), " has not ended; accepted: an ended job (cancel it first)")));
     }
-    store_.Remove(
-        job.name(), job.uid(), [this, snapshot = *snapshot, done](const absl::Status& status) {
-          if (!status.ok()) {
-            return done(absl::IsNotFound(status) ? JobNotFound(snapshot->name(), true)
-                                                 : WithDetails(status));
-          }
-          {
-            const base::MutexLock lock(&mutex_);
-            if (const auto kept = kept_bytes_.extract(snapshot->uid()); !kept.empty()) {
-              reserved_bytes_ -= static_cast<double>(kept.mapped());
-            }
-          }
-          // The job is forgotten for good; its files follow, or else when the server next starts.
-          if (!draining()) {
-            ReadDisk([this, snapshot] { static_cast<void>(runs_.Remove(snapshot->uid())); });
-          }
-          done(absl::OkStatus());
-        });
+    Forget(*snapshot, [done](const absl::Status& forgotten, const absl::Status& /*removed*/) {
+      done(forgotten);
+    });
   });
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "polyak/v1/training_service.pb.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
@@ -28,8 +29,12 @@ struct JobsOptions {
   spec::Limits limits;
   int workers = 1;
   int64_t queue_capacity = 1000;
+  // How long a job is kept after its end.
+  absl::Duration retention = absl::InfiniteDuration();
   // Told of every job that has reached its end, on the worker's thread. May be empty.
   std::function<void(const v1::TrainingJob&)> on_end;
+  // Told of every job that Retain has forgotten. May be empty.
+  std::function<void(const v1::TrainingJob&)> on_forget;
 };
 
 // The life of all jobs, and the only door to them. Safe from any thread; nothing here waits for a
@@ -61,7 +66,7 @@ class Jobs {
   void Preview(const v1::TrainingJobSpec& spec, PreviewDone done);
 
   // Errors of the five below: InvalidArgument for what is not a name, a filter or a page token;
-  // NotFound (JOB_EXPIRED for a job that was deleted).
+  // NotFound (JOB_EXPIRED for a job that was deleted or has aged out).
   void Get(const std::string& name, JobDone done);
   void List(const v1::ListTrainingJobsRequest& request, ListDone done);
   // A waiting job ends at once, a running one at its next record; an ended one is answered as it
@@ -84,6 +89,10 @@ class Jobs {
   void Compute(std::function<void()> task) { curves_.Submit(std::move(task)); }
   void ReadDisk(std::function<void()> task) { disk_.Submit(std::move(task)); }
   Pulse& pulse() { return pulse_; }
+
+  // Forgets ended jobs that have been kept for long enough, and, while the disk is nearly full,
+  // those that ended first. Returns at once; to be called about once a second.
+  void Retain();
 
   // Stops admission, asks running jobs to stop and wakes every reader. Jobs keep their state: they
   // are not cancelled.
@@ -131,6 +140,12 @@ class Jobs {
   std::shared_ptr<Job> FindUnfinished(const std::string& name) const;
   // An ended job for its readers: the one that other readers have, or a new one with its trace.
   absl::StatusOr<std::shared_ptr<Job>> OpenEnded(const storage::JobSnapshot& snapshot);
+  // Removes an ended job for good, then its files. `done` gets the errors of the two.
+  using ForgetDone =
+      std::function<void(const absl::Status& forgotten, const absl::Status& removed)>;
+  void Forget(const storage::JobSnapshot& job, ForgetDone done);
+  void RetainNext();
+  bool MustGo(const v1::TrainingJob& job) const;
   void CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done);
   // Back to the head of the queue.
   void Requeue(const std::shared_ptr<Job>& job);
@@ -158,6 +173,7 @@ class Jobs {
   std::atomic<int> canaries_passed_ = 0;
   std::atomic<int> canaries_failed_ = 0;
   std::latch all_workers_up_;
+  std::atomic<bool> retaining_ = false;
   int unresponsive_checks_ = 0;  // in a row; of the thread that calls CheckHealth
 
   mutable base::Mutex mutex_;

@@ -58,6 +58,28 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
       ->envname("POLYAKD_MEMORY")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 30))
       ->capture_default_str();
+  program
+      .add_option("--disk", options.disk_mebibytes,
+                  "MiB for the files of all jobs under --data-dir; when nine tenths are used, the "
+                  "jobs that ended first are forgotten. 0: all that the disk has, and nothing is "
+                  "forgotten")
+      ->envname("POLYAKD_DISK")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->capture_default_str();
+  program
+      .add_option("--disk-reserve", options.disk_reserve_mebibytes,
+                  "MiB of the disk to keep free: with less, running jobs pause and no new one is "
+                  "accepted")
+      ->envname("POLYAKD_DISK_RESERVE")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->capture_default_str();
+  program
+      .add_option("--retention", options.retention_days,
+                  "days after its end when a job is forgotten; 0: never")
+      ->envname("POLYAKD_RETENTION")
+      ->check(CLI::Range(0.0, 1e5))
+      ->check(IsNumber())
+      ->capture_default_str();
   program.add_option("--max-message", options.max_message_mebibytes, "MiB of the largest request")
       ->envname("POLYAKD_MAX_MESSAGE")
       ->check(CLI::Range(1, 1024))
@@ -157,6 +179,16 @@ bool IsLoopback(const std::string& address) {
     return IN6_IS_ADDR_LOOPBACK(&ipv6) != 0;
   }
   return host == "localhost";
+}
+
+absl::Status CheckDisk(const ServerOptions& options) {
+  if (options.disk_mebibytes > 0 && options.data_dir.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--disk is ", options.disk_mebibytes,
+                     " without --data-dir; accepted: both, or 0 for a server that keeps jobs in "
+                     "memory"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckListenAddress(const ServerOptions& options) {

@@ -19,6 +19,9 @@ struct ServerOptions {
   int64_t queue_capacity = 1000;
   int64_t max_watchers = 5000;
   int64_t memory_mebibytes = 0;  // 0: three quarters of the machine's
+  int64_t disk_mebibytes = 0;    // of the files of jobs; 0: what the disk has
+  int64_t disk_reserve_mebibytes = 32;
+  double retention_days = 0;  // of ended jobs; 0: for ever
   int64_t max_message_mebibytes = 16;
   double max_duration_seconds = 24 * 3600;
   std::string log_level = "info";
@@ -44,6 +47,9 @@ ServerCommand ParseCommandLine(int argument_count, const char* const* arguments)
 // --allow-unauthenticated. Errors: InvalidArgument for an address that is not HOST:PORT or
 // unix:PATH; FailedPrecondition for one beyond loopback.
 absl::Status CheckListenAddress(const ServerOptions& options);
+
+// --disk is of a directory.  Errors: InvalidArgument without one.
+absl::Status CheckDisk(const ServerOptions& options);
 
 // Whether HOST:PORT or unix:PATH can only be reached from this machine. localhost counts; names
 // that need look-up do not.

@@ -53,6 +53,13 @@ jobs::JobsOptions MakeJobsOptions(const ServerOptions& options) {
   jobs_options.queue_capacity = options.queue_capacity;
   jobs_options.limits.memory_bytes = MemoryBudget(options);
   jobs_options.limits.max_duration_seconds = options.max_duration_seconds;
+  if (options.disk_mebibytes > 0) {
+    jobs_options.limits.disk_bytes =
+        static_cast<double>(options.disk_mebibytes) * kBytesPerMebibyte;
+  }
+  if (options.retention_days > 0) {
+    jobs_options.retention = absl::Hours(24) * options.retention_days;
+  }
   return jobs_options;
 }
 
@@ -156,6 +163,7 @@ int ServeUntilSignal(grpc::Server& server, jobs::Jobs& jobs, const telemetry::Lo
     if (signal > 0) {
       return signal;
     }
+    jobs.Retain();
     if (const bool now = jobs.CheckHealth(); now != serving) {
       serving = now;
       SetHealth(server, serving);
@@ -179,6 +187,11 @@ void LogEnd(const telemetry::Logger& log, const v1::TrainingJob& job) {
                                      " after ", job.summary().iterations(), " iterations");
   log->log(job.has_error() ? spdlog::level::err : spdlog::level::info, "ended {}: {}", job.name(),
            telemetry::Escape(outcome));
+}
+
+void LogForgotten(const telemetry::Logger& log, const v1::TrainingJob& job) {
+  log->info("forgot {}, which ended {}: too old, or the disk needed its room", job.name(),
+            absl::FormatTime(absl::FromUnixSeconds(job.end_time().seconds()), absl::UTCTimeZone()));
 }
 
 // Neither a decomposition nor a network's set-up can be interrupted, and a reader may be stuck:
@@ -235,6 +248,9 @@ int Serve(const ServerOptions& options) {
   if (const absl::Status status = CheckListenAddress(options); !status.ok()) {
     return Refuse(status);
   }
+  if (const absl::Status status = CheckDisk(options); !status.ok()) {
+    return Refuse(status);
+  }
   if (const absl::Status status = CheckDataDir(options.data_dir); !status.ok()) {
     return Refuse(status);
   }
@@ -245,8 +261,9 @@ int Serve(const ServerOptions& options) {
   engine::BuiltInDatasets();  // parsed now, not at the first request
   jobs::JobsOptions jobs_options = MakeJobsOptions(options);
   jobs_options.on_end = [&log](const v1::TrainingJob& job) { LogEnd(*log, job); };
+  jobs_options.on_forget = [&log](const v1::TrainingJob& job) { LogForgotten(*log, job); };
   base::SystemClock clock;
-  auto stores = OpenStores(options.data_dir, clock, *log);
+  auto stores = OpenStores(options, clock, *log);
   if (!stores.ok()) {
     return Refuse(stores.status());
   }
@@ -258,6 +275,8 @@ int Serve(const ServerOptions& options) {
   service::ServiceOptions service_options;
   service_options.max_watchers = options.max_watchers;
   service_options.max_message_bytes = options.max_message_mebibytes << 20;
+  service_options.disk_reserve_bytes =
+      options.data_dir.empty() ? 0 : options.disk_reserve_mebibytes << 20;
   service::TrainingService service(jobs, clock, service_options, *log);
   int port = 0;
   const std::unique_ptr<grpc::Server> server =

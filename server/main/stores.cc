@@ -21,8 +21,9 @@ namespace {
 // The catalogue can't tell whether its last changes will last: only a new process can look.
 constexpr int kBrokenExitCode = 70;
 
-absl::StatusOr<Stores> OpenInDirectory(const std::string& data_dir, const base::Clock& clock,
+absl::StatusOr<Stores> OpenInDirectory(const ServerOptions& options, const base::Clock& clock,
                                        const telemetry::Logger& log) {
+  const std::string& data_dir = options.data_dir;
   Stores stores;
   POLYAK_ASSIGN_OR_RETURN(stores.lock, base::DirectoryLock::Acquire(data_dir));
   stores.files = std::make_unique<base::PosixFileSystem>();
@@ -36,6 +37,10 @@ absl::StatusOr<Stores> OpenInDirectory(const std::string& data_dir, const base::
   storage::FileRunStore::Options runs;
   runs.columns = engine::kTraceColumns;
   runs.machine = {base::BuildName(), engine::ProcessorClass(), engine::FloatControl()};
+  if (options.disk_mebibytes > 0) {
+    runs.disk_bytes = options.disk_mebibytes << 20;
+  }
+  runs.reserve_bytes = options.disk_reserve_mebibytes << 20;
   POLYAK_ASSIGN_OR_RETURN(stores.runs, storage::FileRunStore::Open(*stores.files, data_dir, runs));
   storage::SqliteJobStore::Options jobs;
   jobs.directory = data_dir;
@@ -55,19 +60,20 @@ absl::StatusOr<Stores> OpenInDirectory(const std::string& data_dir, const base::
 
 }  // namespace
 
-absl::StatusOr<Stores> OpenStores(const std::string& data_dir, const base::Clock& clock,
+absl::StatusOr<Stores> OpenStores(const ServerOptions& options, const base::Clock& clock,
                                   const telemetry::Logger& log) {
-  if (data_dir.empty()) {
+  if (options.data_dir.empty()) {
     Stores stores;
     stores.jobs = std::make_unique<storage::MemoryJobStore>(clock);
     stores.runs = std::make_unique<storage::MemoryRunStore>(engine::kTraceColumns);
     return stores;
   }
-  auto stores = OpenInDirectory(data_dir, clock, log);
+  auto stores = OpenInDirectory(options, clock, log);
   if (!stores.ok()) {
     return absl::Status(
         stores.status().code(),
-        absl::StrCat("--data-dir is '", data_dir, "': ", std::string{stores.status().message()},
+        absl::StrCat("--data-dir is '", options.data_dir,
+                     "': ", std::string{stores.status().message()},
                      "; accepted: a directory on a local disk that no other polyakd uses and no "
                      "newer version has written"));
   }

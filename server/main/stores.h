@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/posix_file_system.h"
+#include "server/main/options.h"
 #include "server/storage/job_store.h"
 #include "server/storage/run_store.h"
 #include "server/telemetry/log.h"
@@ -20,11 +21,12 @@ struct Stores {
   std::unique_ptr<storage::JobStore> jobs;
 };
 
-// In `data_dir`, an existing directory that no other process holds; in memory if it is empty. A
+// In options.data_dir, an existing directory that no other process holds, within the limits of the
+// disk that the options set; in memory if there is none. A
 // catalogue that fails under way ends the process with exit code 70: the next one recovers.
 // Errors: FailedPrecondition for a directory that is held, or was written by a newer version; those
 // of the disk.
-absl::StatusOr<Stores> OpenStores(const std::string& data_dir, const base::Clock& clock,
+absl::StatusOr<Stores> OpenStores(const ServerOptions& options, const base::Clock& clock,
                                   const telemetry::Logger& log);
 
 }  // namespace polyak::server

@@ -64,6 +64,12 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
   forecast.set_operations_per_iteration(cost.operations_per_iteration + 4 * cost.parameters);
   constexpr double kRowBytes = sizeof(double) * static_cast<size_t>(engine::kTraceColumns);
   forecast.set_trace_bytes((static_cast<double>(spec.stopping.max_iterations) + 1) * kRowBytes);
+  // Blocks of records have a header of 1 % at most. While a checkpoint is written there are three.
+  constexpr double kCheckpoints = 3;
+  constexpr double kHeaders = 64 << 10;
+  forecast.set_disk_bytes(1.01 * forecast.trace_bytes() + kHeaders +
+                          kCheckpoints * engine::StateVectors(spec.optimizer) * cost.parameters *
+                              sizeof(double));
   forecast.set_memory_bytes(cost.bytes + state_vectors * cost.parameters * sizeof(double) +
                             forecast.trace_bytes());
   return forecast;

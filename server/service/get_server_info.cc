@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "server/base/build.h"
 #include "server/engine/data/built_in.h"
 #include "server/engine/plans/plan.h"
@@ -20,6 +22,13 @@ void DescribeLimits(const jobs::JobsOptions& options, const ServiceOptions& serv
   limits.set_max_message_bytes(service.max_message_bytes);
   limits.set_max_watchers(service.max_watchers);
   limits.set_max_read_parameters(service.max_read_parameters);
+  if (std::isfinite(options.limits.disk_bytes)) {
+    limits.set_disk_bytes(static_cast<int64_t>(options.limits.disk_bytes));
+  }
+  limits.set_disk_reserve_bytes(service.disk_reserve_bytes);
+  if (options.retention != absl::InfiniteDuration()) {
+    limits.mutable_retention()->set_seconds(absl::ToInt64Seconds(options.retention));
+  }
   limits.mutable_max_duration()->set_seconds(
       static_cast<int64_t>(options.limits.max_duration_seconds));
 }

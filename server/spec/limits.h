@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 namespace polyak::spec {
 
@@ -16,6 +17,8 @@ struct Limits {
   int64_t max_depth = 1'000;
   double max_duration_seconds = 24 * 3600;
   double memory_bytes = 4e9;  // of all jobs together
+  // Of the files of all jobs together.
+  double disk_bytes = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace polyak::spec

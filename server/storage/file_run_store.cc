@@ -50,25 +50,27 @@ double ToleranceOf(const v1::TrainingJob& job) {
 absl::StatusOr<std::unique_ptr<FileRunStore>> FileRunStore::Open(base::FileSystem& files,
                                                                  const std::string& data_directory,
                                                                  const Options& options) {
-  std::unique_ptr<FileRunStore> store(new FileRunStore(files, data_directory, options));
-  POLYAK_RETURN_IF_ERROR(files.CreateDirectory(store->paths_.directory()));
+  const std::string directory = JobFiles{data_directory}.directory();
+  POLYAK_RETURN_IF_ERROR(files.CreateDirectory(directory));
   POLYAK_RETURN_IF_ERROR(files.SyncDirectory(data_directory));
-  return store;
+  POLYAK_ASSIGN_OR_RETURN(
+      auto disk, DiskBudget::Open(files, {directory, options.disk_bytes, options.reserve_bytes}));
+  return std::unique_ptr<FileRunStore>(new FileRunStore(data_directory, options, std::move(disk)));
 }
 
 absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::TrainingJob& job) {
   const std::string path = paths_.TracePath(job.uid());
   if (job.has_end_time() && job.has_summary()) {
-    return FileTrace::OpenToRead(files_, path, job.uid(), job.summary().iterations() + 1);
+    return FileTrace::OpenToRead(*disk_, path, job.uid(), job.summary().iterations() + 1);
   }
   // The trace was synced before each checkpoint.
-  const auto checkpoint = storage::OpenCheckpoint(files_, paths_.CheckpointPath(job.uid()),
+  const auto checkpoint = storage::OpenCheckpoint(*disk_, paths_.CheckpointPath(job.uid()),
                                                   job.uid(), std::numeric_limits<int64_t>::max());
   const int64_t rows_known_durable = checkpoint.ok() ? checkpoint->head.iteration + 1 : 0;
-  auto trace = FileTrace::OpenToWrite(files_, path, job.uid(), rows_known_durable);
+  auto trace = FileTrace::OpenToWrite(*disk_, path, job.uid(), rows_known_durable);
   const std::string signature = Signature(options_.machine);
   if (absl::IsNotFound(trace.status()) && !job.has_end_time()) {
-    return FileTrace::Create(files_, path, job.uid(), options_.columns,
+    return FileTrace::Create(*disk_, path, job.uid(), options_.columns,
                              absl::StrCat(signature, job.SerializeAsString()));
   }
   if (!trace.ok()) {
@@ -94,13 +96,13 @@ absl::Status FileRunStore::WriteCheckpoint(const std::string& uid, int64_t itera
   head.build = options_.machine.build;
   head.processor = options_.machine.processor;
   head.float_control = options_.machine.float_control;
-  return storage::WriteCheckpoint(files_, paths_.CheckpointPath(uid), head, save);
+  return storage::WriteCheckpoint(*disk_, paths_.CheckpointPath(uid), head, save);
 }
 
 absl::StatusOr<Checkpoint> FileRunStore::OpenCheckpoint(const std::string& uid,
                                                         int64_t iteration_max) const {
   POLYAK_ASSIGN_OR_RETURN(
-      auto opened, storage::OpenCheckpoint(files_, paths_.CheckpointPath(uid), uid, iteration_max));
+      auto opened, storage::OpenCheckpoint(*disk_, paths_.CheckpointPath(uid), uid, iteration_max));
   return Checkpoint{opened.head.iteration, opened.head.elapsed_seconds, std::move(opened.payload)};
 }
 
@@ -108,16 +110,16 @@ absl::Status FileRunStore::Remove(const std::string& uid) {
   absl::Status status;
   // The second one is left by a process that ended while it made the trace.
   for (const std::string& path : {paths_.TracePath(uid), paths_.TracePath(uid) + ".new"}) {
-    const absl::Status removed = files_.Remove(path);
+    const absl::Status removed = disk_->Remove(path);
     status.Update(absl::IsNotFound(removed) ? absl::OkStatus() : removed);
   }
-  status.Update(RemoveCheckpoints(files_, paths_.CheckpointPath(uid)));
-  status.Update(files_.SyncDirectory(paths_.directory()));
+  status.Update(RemoveCheckpoints(*disk_, paths_.CheckpointPath(uid)));
+  status.Update(disk_->SyncDirectory(paths_.directory()));
   return status;
 }
 
 absl::StatusOr<std::vector<std::string>> FileRunStore::ListUids() const {
-  POLYAK_ASSIGN_OR_RETURN(const auto names, files_.List(paths_.directory()));
+  POLYAK_ASSIGN_OR_RETURN(const auto names, disk_->List(paths_.directory()));
   std::set<std::string> uids;
   for (const std::string& name : names) {
     uids.insert(name.substr(0, name.find('.')));

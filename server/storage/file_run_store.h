@@ -2,10 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/base/file_system.h"
+#include "server/storage/disk_budget.h"
 #include "server/storage/job_files.h"
 #include "server/storage/run_store.h"
 
@@ -25,6 +28,8 @@ class FileRunStore : public RunStore {
   struct Options {
     int columns = 0;  // of every trace
     Machine machine;
+    std::optional<int64_t> disk_bytes;  // for all files; nullopt: what the disk has
+    int64_t reserve_bytes = 0;          // of the disk, kept free for others
   };
   // files: outlives the store.
   // Errors: of making the directory.
@@ -37,16 +42,19 @@ class FileRunStore : public RunStore {
                                const std::function<void(base::ByteSink&)>& save) override;
   absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                             int64_t iteration_max) const override;
+  absl::Status CheckRoom() const override { return disk_->CheckRoom(); }
+  bool nearly_full() const override { return disk_->nearly_spent(); }
   absl::Status Remove(const std::string& uid) override;
   absl::StatusOr<std::vector<std::string>> ListUids() const override;
 
  private:
-  FileRunStore(base::FileSystem& files, const std::string& data_directory, const Options& options)
-      : files_(files), paths_{data_directory}, options_(options) {}
+  FileRunStore(const std::string& data_directory, const Options& options,
+               std::unique_ptr<DiskBudget> disk)
+      : paths_{data_directory}, options_(options), disk_(std::move(disk)) {}
 
-  base::FileSystem& files_;
   const JobFiles paths_;
   const Options options_;
+  const std::unique_ptr<DiskBudget> disk_;
 };
 
 }  // namespace polyak::storage

@@ -38,6 +38,10 @@ class RunStore {
   // The newest one that is whole and not beyond iteration_max.  Errors: NotFound.
   virtual absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                                     int64_t iteration_max) const = 0;
+  // Errors: ResourceExhausted, with the reason, while nothing more can be kept.
+  virtual absl::Status CheckRoom() const = 0;
+  // Whether less than a tenth of what all runs may take is left, so that old ones should go.
+  virtual bool nearly_full() const = 0;
   // All of a run; OK if there is nothing.  Errors: those of the disk.
   virtual absl::Status Remove(const std::string& uid) = 0;
   // The uids of all runs that have left anything.  Errors: those of the disk.

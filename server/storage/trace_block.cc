@@ -197,7 +197,7 @@ std::optional<BlockHead> DecodeHead(std::string_view slot, const BlockLayout& la
   head.uid_hash = static_cast<uint64_t>(source.ReadInt());
   head.block = source.ReadInt();
   head.count = source.ReadIntWithin(1, kBlockRows);
-  head.synced_rows = source.ReadIntWithin(0, INT64_MAX);
+  head.synced_rows = source.ReadIntWithin(0, kTraceRowsMax);
   head.previous_chain = static_cast<uint32_t>(source.ReadIntWithin(0, UINT32_MAX));
   for (double& seconds : head.elapsed) {
     seconds = source.ReadDouble();

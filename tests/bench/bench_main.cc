@@ -3,14 +3,16 @@
 //   polyak_bench [Google Benchmark's flags]
 //   polyak_bench --lossless-watch ADDRESS JOB    internal: the other process of the watched
 //   benchmark
+//   polyak_bench --many-watches ADDRESS JOB COUNT    internal: the same of many watchers
 //   polyak_bench --spin                          internal: a busy process, until it is killed
 
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
 
 #include "benchmark/benchmark.h"
+#include "tests/bench/many_watchers_bench.h"
 #include "tests/bench/watched_bench.h"
 
 namespace {
@@ -31,6 +33,9 @@ std::string ProcessorName() {
 int main(int argument_count, char** arguments) {
   if (argument_count == 4 && std::strcmp(arguments[1], "--lossless-watch") == 0) {
     return polyak::bench::WatchLossless(arguments[2], arguments[3]);
+  }
+  if (argument_count == 5 && std::strcmp(arguments[1], "--many-watches") == 0) {
+    return polyak::bench::WatchMany(arguments[2], arguments[3], std::atoi(arguments[4]));
   }
   if (argument_count == 2 && std::strcmp(arguments[1], "--spin") == 0) {
     return polyak::bench::Spin();

@@ -5,11 +5,8 @@
 
 #include "tests/bench/watched_bench.h"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +14,7 @@
 #include "benchmark/benchmark.h"
 #include "client/cpp/client.h"
 #include "server/base/check.h"
+#include "tests/bench/server_probe.h"
 #include "tests/support/process.h"
 
 namespace polyak::bench {
@@ -28,22 +26,6 @@ client::Client Connect(const std::string& address) {
   client::ClientOptions options;
   options.server = address;
   return client::Client(options);
-}
-
-// CPU seconds so far of the threads named `name` of a process (the kernel's schedstat, in ns).
-double ThreadSeconds(pid_t process, const std::string& name) {
-  double seconds = 0;
-  const std::filesystem::path tasks = "/proc/" + std::to_string(process) + "/task";
-  for (const auto& task : std::filesystem::directory_iterator(tasks)) {
-    std::string comm;
-    std::getline(std::ifstream(task.path() / "comm") >> std::ws, comm);
-    if (comm == name) {
-      double nanoseconds = 0;
-      std::ifstream(task.path() / "schedstat") >> nanoseconds;
-      seconds += 1e-9 * nanoseconds;
-    }
-  }
-  return seconds;
 }
 
 struct Cost {
@@ -99,12 +81,6 @@ Cost RunOnce(Company company) {
     cost.worker_seconds = ThreadSeconds(server.process().pid(), "trainer") - before;
   }
   return cost;
-}
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 void WatchedByAnotherProcess(benchmark::State& state) {

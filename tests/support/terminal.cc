@@ -61,6 +61,17 @@ TerminalProcess::TerminalProcess(const std::string& program,
   }
 }
 
+bool TerminalProcess::Available() {
+  int terminal = -1;
+  int program_side = -1;
+  if (openpty(&terminal, &program_side, nullptr, nullptr, nullptr) != 0) {
+    return false;
+  }
+  close(terminal);
+  close(program_side);
+  return true;
+}
+
 TerminalProcess::~TerminalProcess() {
   if (pid_ > 0) {
     kill(pid_, SIGKILL);

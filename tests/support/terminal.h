@@ -11,6 +11,8 @@ namespace polyak::testing_support {
 // its escapes.
 class TerminalProcess {
  public:
+  // Whether this machine has pseudo-terminals.
+  static bool Available();
   struct Size {
     int columns = 80;
     int rows = 24;

@@ -39,6 +39,18 @@ ExitCode Info(const Context& context) {
   add("workers", absl::StrCat(limits.workers()));
   add("queue", absl::StrCat(limits.queue_capacity()));
   add("memory", absl::StrFormat("%.4g GB", static_cast<double>(limits.memory_bytes()) / 1e9));
+  if (info->jobs_survive_restart()) {
+    add("disk for jobs",
+        limits.disk_bytes() > 0
+            ? absl::StrFormat("%.4g GB", static_cast<double>(limits.disk_bytes()) / 1e9)
+            : "all but the reserve");
+    add("disk kept free",
+        absl::StrFormat("%.4g GB", static_cast<double>(limits.disk_reserve_bytes()) / 1e9));
+  }
+  add("ended jobs are kept",
+      limits.has_retention()
+          ? absl::StrFormat("%.4g days", static_cast<double>(limits.retention().seconds()) / 86400)
+          : "for ever");
   add("iterations at most", absl::StrCat(limits.max_iterations()));
   add("width at most", absl::StrCat(limits.max_width()));
   for (const auto& dataset : info->built_in_datasets()) {

@@ -64,8 +64,19 @@ int RefusedWith(const std::vector<const char*>& arguments) {
                                                       : 0;
 }
 
+TEST(Options, ABudgetOfTheDiskNeedsADirectory) {
+  ServerOptions options;
+  options.disk_mebibytes = 5;
+  EXPECT_THAT(std::string(CheckDisk(options).message()),
+              HasSubstr("--disk is 5 without --data-dir"));
+  options.data_dir = "/data";
+  EXPECT_TRUE(CheckDisk(options).ok());
+  EXPECT_TRUE(CheckDisk(ServerOptions()).ok());
+}
+
 TEST(Options, NanIsNoDuration) {
   EXPECT_EQ(RefusedWith({"--max-duration=nan"}), 2);
+  EXPECT_EQ(RefusedWith({"--retention=nan"}), 2);
   EXPECT_EQ(RefusedWith({"--drain=nan"}), 2);
 }
 

@@ -6,7 +6,11 @@ namespace {
 
 class GetServerInfo : public ServiceTest {
  protected:
-  GetServerInfo() : ServiceTest({.max_watchers = 17, .max_message_bytes = 1 << 20}) {}
+  GetServerInfo()
+      : ServiceTest({.max_watchers = 17,
+                     .max_message_bytes = 1 << 20,
+                     .max_read_parameters = 19,
+                     .disk_reserve_bytes = 23}) {}
 };
 
 TEST_F(GetServerInfo, PublishesWhatIsAccepted) {
@@ -29,6 +33,10 @@ TEST_F(GetServerInfo, PublishesWhatIsAccepted) {
   EXPECT_EQ(info.limits().workers(), 1);
   EXPECT_EQ(info.limits().max_message_bytes(), 1 << 20);
   EXPECT_EQ(info.limits().max_watchers(), 17);
+  EXPECT_EQ(info.limits().max_read_parameters(), 19);
+  EXPECT_EQ(info.limits().disk_bytes(), 0);  // as much as there is
+  EXPECT_EQ(info.limits().disk_reserve_bytes(), 23);
+  EXPECT_FALSE(info.limits().has_retention());  // for ever
   EXPECT_EQ(info.limits().max_duration().seconds(), 24 * 3600);
 }
 

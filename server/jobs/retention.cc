@@ -1,0 +1,70 @@
+#include <utility>
+
+#include "absl/time/time.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/jobs/errors.h"
+#include "server/jobs/jobs.h"
+
+// Ended jobs go: one that is deleted, and those that are too old or whose files the disk has no
+// room for any more, the ones that ended first in front.
+
+namespace polyak::jobs {
+
+void Jobs::Forget(const storage::JobSnapshot& job, ForgetDone done) {
+  store_.Remove(
+      job->name(), job->uid(), [this, job, done = std::move(done)](const absl::Status& status) {
+        if (!status.ok()) {
+          return done(
+              absl::IsNotFound(status) ? JobNotFound(job->name(), true) : WithDetails(status),
+              absl::OkStatus());
+        }
+        {
+          const base::MutexLock lock(&mutex_);
+          if (const auto kept = kept_bytes_.extract(job->uid()); !kept.empty()) {
+            reserved_bytes_ -= static_cast<double>(kept.mapped());
+          }
+        }
+        // The job is forgotten for good; its files follow, or else when the server next starts.
+        if (draining()) {
+          return done(absl::OkStatus(), absl::OkStatus());  // the readers' threads may be gone
+        }
+        ReadDisk([this, job, done] { done(absl::OkStatus(), runs_.Remove(job->uid())); });
+      });
+}
+
+void Jobs::Retain() {
+  const bool wanted = options_.retention != absl::InfiniteDuration() || runs_.nearly_full();
+  if (wanted && !draining() && !retaining_.exchange(true)) {
+    RetainNext();
+  }
+}
+
+void Jobs::RetainNext() {
+  store_.ListEnded(1, [this](const absl::StatusOr<storage::ListResult>& ended) {
+    if (!ended.ok() || ended->jobs.empty() || draining() || !MustGo(*ended->jobs.front())) {
+      retaining_ = false;
+      return;
+    }
+    const storage::JobSnapshot job = ended->jobs.front();
+    // The next one after the files of this one are gone: only then is it known whether that was
+    // enough. Where they can't be removed, no other job is given up for their room.
+    Forget(job, [this, job](const absl::Status& forgotten, const absl::Status& removed) {
+      if (forgotten.ok() && options_.on_forget) {
+        options_.on_forget(*job);
+      }
+      if (!forgotten.ok() || !removed.ok()) {
+        retaining_ = false;
+        return;
+      }
+      RetainNext();
+    });
+  });
+}
+
+bool Jobs::MustGo(const v1::TrainingJob& job) const {
+  const absl::Time ended =
+      absl::FromUnixNanos(google::protobuf::util::TimeUtil::TimestampToNanoseconds(job.end_time()));
+  return ended + options_.retention < clock_.WallTime() || runs_.nearly_full();
+}
+
+}  // namespace polyak::jobs

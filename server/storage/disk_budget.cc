@@ -1,0 +1,196 @@
+#include "server/storage/disk_budget.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "server/base/status_macros.h"
+
+namespace polyak::storage {
+namespace {
+
+std::string Megabytes(int64_t bytes) {
+  return absl::StrFormat("%.4g MB", static_cast<double>(bytes) / 1e6);
+}
+
+}  // namespace
+
+class DiskBudget::BudgetedFile : public base::File {
+ public:
+  BudgetedFile(DiskBudget& budget, std::unique_ptr<base::File> file,
+               std::shared_ptr<Counted> counted)
+      : budget_(budget), file_(std::move(file)), counted_(std::move(counted)) {}
+
+  absl::StatusOr<int64_t> Read(int64_t offset, std::span<char> out) const override {
+    return file_->Read(offset, out);
+  }
+  absl::Status Write(int64_t offset, std::string_view data) override {
+    return budget_.Write(*file_, *counted_, offset, data);
+  }
+  absl::Status Sync() override { return file_->Sync(); }
+  absl::Status Truncate(int64_t size) override { return budget_.Truncate(*file_, *counted_, size); }
+  absl::StatusOr<int64_t> Size() const override { return file_->Size(); }
+
+ private:
+  DiskBudget& budget_;
+  const std::unique_ptr<base::File> file_;
+  const std::shared_ptr<Counted> counted_;
+};
+
+absl::StatusOr<std::unique_ptr<DiskBudget>> DiskBudget::Open(base::FileSystem& below,
+                                                             const Options& options) {
+  std::unique_ptr<DiskBudget> budget(new DiskBudget(below, options));
+  if (options.budget_bytes.has_value()) {
+    POLYAK_RETURN_IF_ERROR(budget->AddFiles());
+  }
+  return budget;
+}
+
+absl::Status DiskBudget::AddFiles() {
+  const auto names = below_.List(options_.directory);
+  if (!names.ok()) {
+    return absl::IsNotFound(names.status()) ? absl::OkStatus() : names.status();
+  }
+  const base::MutexLock lock(&mutex_);
+  for (const std::string& name : *names) {
+    const std::string path = absl::StrCat(options_.directory, "/", name);
+    POLYAK_ASSIGN_OR_RETURN(const auto file, below_.Open(path, Mode::kRead));
+    POLYAK_ASSIGN_OR_RETURN(const int64_t size, file->Size());
+    Account(*CountedOf(path), size);
+  }
+  return absl::OkStatus();
+}
+
+void DiskBudget::Account(Counted& file, int64_t size) {
+  const int64_t before = std::exchange(file.size, size);
+  used_bytes_ += file.has_name ? size - before : 0;
+}
+
+std::shared_ptr<DiskBudget::Counted> DiskBudget::CountedOf(const std::string& path) {
+  std::shared_ptr<Counted>& file = files_[path];
+  if (file == nullptr) {
+    file = std::make_shared<Counted>();
+  }
+  return file;
+}
+
+void DiskBudget::Drop(const std::string& path) {
+  if (const auto found = files_.extract(path); !found.empty()) {
+    used_bytes_ -= found.mapped()->size;
+    found.mapped()->has_name = false;
+  }
+}
+
+absl::Status DiskBudget::CheckGrowth(int64_t bytes) const {
+  if (options_.budget_bytes.has_value() && used_bytes_ + bytes > *options_.budget_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the files of all jobs take ", Megabytes(used_bytes_), " of the ",
+                     Megabytes(*options_.budget_bytes), " that they may"));
+  }
+  if (options_.reserve_bytes == 0) {
+    return absl::OkStatus();  // the disk itself says when it is full
+  }
+  POLYAK_ASSIGN_OR_RETURN(const int64_t free, below_.FreeBytes(options_.directory));
+  if (free - bytes < options_.reserve_bytes) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(Megabytes(free), " are free under ", options_.directory, ", and ",
+                     Megabytes(options_.reserve_bytes), " stay free"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DiskBudget::CheckRoom() const {
+  const base::MutexLock lock(&mutex_);
+  return CheckGrowth(1);
+}
+
+bool DiskBudget::nearly_spent() const {
+  const base::MutexLock lock(&mutex_);
+  return options_.budget_bytes.has_value() &&
+         used_bytes_ > *options_.budget_bytes - *options_.budget_bytes / 10;
+}
+
+absl::Status DiskBudget::Write(base::File& file, Counted& counted, int64_t offset,
+                               std::string_view data) {
+  POLYAK_ASSIGN_OR_RETURN(const int64_t size, file.Size());
+  const int64_t end = offset + static_cast<int64_t>(data.size());
+  if (end <= size) {
+    return file.Write(offset, data);
+  }
+  const base::MutexLock lock(&mutex_);
+  POLYAK_RETURN_IF_ERROR(CheckGrowth(end - size));
+  const absl::Status status = file.Write(offset, data);
+  Account(counted, status.ok() ? end : file.Size().value_or(end));
+  return status;
+}
+
+absl::Status DiskBudget::Truncate(base::File& file, Counted& counted, int64_t size) {
+  POLYAK_ASSIGN_OR_RETURN(const int64_t before, file.Size());
+  const base::MutexLock lock(&mutex_);
+  if (size > before) {
+    POLYAK_RETURN_IF_ERROR(CheckGrowth(size - before));
+  }
+  POLYAK_RETURN_IF_ERROR(file.Truncate(size));
+  Account(counted, size);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<base::File>> DiskBudget::Open(const std::string& path, Mode mode) {
+  POLYAK_ASSIGN_OR_RETURN(auto file, below_.Open(path, mode));
+  if (mode == Mode::kRead) {
+    return file;
+  }
+  POLYAK_ASSIGN_OR_RETURN(const int64_t size, file->Size());
+  const base::MutexLock lock(&mutex_);
+  std::shared_ptr<Counted> counted = CountedOf(path);
+  Account(*counted, size);
+  return std::make_unique<BudgetedFile>(*this, std::move(file), std::move(counted));
+}
+
+absl::Status DiskBudget::Rename(const std::string& from, const std::string& to) {
+  const base::MutexLock lock(&mutex_);
+  POLYAK_RETURN_IF_ERROR(below_.Rename(from, to));
+  if (from != to) {
+    Drop(to);
+    if (auto moved = files_.extract(from); !moved.empty()) {
+      moved.key() = to;
+      files_.insert(std::move(moved));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DiskBudget::Remove(const std::string& path) {
+  const base::MutexLock lock(&mutex_);
+  POLYAK_RETURN_IF_ERROR(below_.Remove(path));
+  Drop(path);
+  return absl::OkStatus();
+}
+
+absl::Status DiskBudget::SyncDirectory(const std::string& path) {
+  return below_.SyncDirectory(path);
+}
+
+absl::Status DiskBudget::CreateDirectory(const std::string& path) {
+  return below_.CreateDirectory(path);
+}
+
+absl::StatusOr<std::vector<std::string>> DiskBudget::List(const std::string& path) const {
+  return below_.List(path);
+}
+
+absl::StatusOr<bool> DiskBudget::Exists(const std::string& path) const {
+  return below_.Exists(path);
+}
+
+absl::StatusOr<int64_t> DiskBudget::FreeBytes(const std::string& path) const {
+  POLYAK_ASSIGN_OR_RETURN(const int64_t free, below_.FreeBytes(path));
+  const base::MutexLock lock(&mutex_);
+  const int64_t budget = options_.budget_bytes.has_value() ? *options_.budget_bytes - used_bytes_
+                                                           : std::numeric_limits<int64_t>::max();
+  return std::max<int64_t>(0, std::min(budget, free - options_.reserve_bytes));
+}
+
+}  // namespace polyak::storage

@@ -1,0 +1,145 @@
+// SIGTERM while 200 watches are open, a quarter of them stuck, and jobs run and wait: the server
+// ends with code 0, tells the watchers to come again, and the next one goes on with every job.
+//
+//   POLYAK_DRAINS=100 build/release/bin/polyak_fault_drain_test
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <latch>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/cpp/client.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "tests/fault/durable_server.h"
+
+namespace polyak {
+namespace {
+
+constexpr int kWatches = 200;
+constexpr int kStuck = 50;
+constexpr int kJobs = 32;
+
+constexpr char kEndless[] =
+    "quadratic { spectrum { generated { dimension: 20000 condition_number: 1e8 } } } "
+    "optimizer { gradient_descent {} } stopping { max_iterations: 10000000 }";
+
+// Reads until the stream ends, or only the first event.
+class Watch : public grpc::ClientReadReactor<v1::WatchTrainingJobResponse> {
+ public:
+  Watch(v1::TrainingService::Stub& stub, const std::string& job, bool stuck, std::latch& open,
+        std::latch& ended)
+      : stuck_(stuck), open_(open), ended_(ended) {
+    request_.set_name(job);
+    stub.async()->WatchTrainingJob(&context_, &request_, this);
+    StartRead(&event_);
+    StartCall();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      return;
+    }
+    if (event_.has_snapshot()) {
+      open_.count_down();
+    }
+    terminal = terminal || event_.has_terminal();
+    if (!stuck_) {
+      StartRead(&event_);
+    }
+  }
+  void OnDone(const grpc::Status& end) override {
+    status = end;
+    ended_.count_down();
+  }
+  void Cancel() { context_.TryCancel(); }
+
+  bool terminal = false;
+  grpc::Status status;
+
+ private:
+  const bool stuck_;
+  std::latch& open_;
+  std::latch& ended_;
+  grpc::ClientContext context_;
+  v1::WatchTrainingJobRequest request_;
+  v1::WatchTrainingJobResponse event_;
+};
+
+client::Client Connect(const DurableServer& server) {
+  client::ClientOptions options;
+  options.server = server.address();
+  return client::Client(options);
+}
+
+void SubmitJobs(client::Client& client) {
+  v1::CreateTrainingJobRequest request;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(kEndless, request.mutable_spec()));
+  for (int k = 0; k < kJobs; ++k) {
+    request.set_training_job_id("job-" + std::to_string(k));
+    const auto job = client.Submit(request);
+    ASSERT_TRUE(job.ok()) << job.status();
+  }
+}
+
+// Drains a server under watch. Returns the seconds from the signal to its end.
+double Drain(DurableServer& server) {
+  std::latch open(kWatches);
+  std::latch ended(kWatches);
+  std::vector<std::unique_ptr<v1::TrainingService::Stub>> stubs;
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (int k = 0; k < kWatches; ++k) {
+    if (k % 50 == 0) {
+      grpc::ChannelArguments own_connection;
+      own_connection.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+      stubs.push_back(v1::TrainingService::NewStub(grpc::CreateCustomChannel(
+          server.address(), grpc::InsecureChannelCredentials(), own_connection)));
+    }
+    watches.push_back(std::make_unique<Watch>(
+        *stubs.back(), "trainingJobs/job-" + std::to_string(k % kJobs), k < kStuck, open, ended));
+  }
+  open.wait();
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(server.Stop(), 0) << server.process().Errors();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  for (const auto& watch : watches) {
+    watch->Cancel();  // the stuck ones never read what is there, nor the end behind it
+  }
+  ended.wait();
+  for (int k = 0; k < kWatches; ++k) {
+    EXPECT_FALSE(watches[static_cast<size_t>(k)]->terminal);
+    if (k >= kStuck) {
+      EXPECT_EQ(watches[static_cast<size_t>(k)]->status.error_code(), grpc::StatusCode::UNAVAILABLE)
+          << watches[static_cast<size_t>(k)]->status.error_message();
+    }
+  }
+  return seconds;
+}
+
+TEST(Drain, EndsUnderManyWatchesAndLosesNoJob) {
+  const int drains = CountFromEnvironment("POLYAK_DRAINS", 2);
+  DurableServer server({"--workers=2", "--log-level=error"});
+  client::Client client = Connect(server);
+  SubmitJobs(client);
+  double longest = 0;
+  for (int k = 0; k < drains; ++k) {
+    longest = std::max(longest, Drain(server));
+    server.Start();
+  }
+  std::cout << drains << " drains with " << kWatches << " watches, " << kStuck
+            << " of them stuck, and " << kJobs << " jobs: the longest took " << longest << " s\n";
+  for (int k = 0; k < kJobs; ++k) {
+    const auto job = client.Get("trainingJobs/job-" + std::to_string(k));
+    ASSERT_TRUE(job.ok()) << job.status();
+    EXPECT_FALSE(job->has_end_time());
+  }
+}
+
+}  // namespace
+}  // namespace polyak
