@@ -48,6 +48,12 @@ TextTable JobFacts(const v1::TrainingJob& job) {
   };
   add("what", Describe(job.spec()));
   add("state", StateName(job.state()));
+  if (job.jobs_ahead() > 0) {
+    add("jobs ahead", absl::StrCat(job.jobs_ahead()));
+  }
+  if (!job.pause_reason().empty()) {
+    add("paused", job.pause_reason());
+  }
   if (job.has_termination()) {
     add("ended by", ReasonName(job.termination().reason()));
   }

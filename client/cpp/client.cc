@@ -310,6 +310,10 @@ absl::StatusOr<v1::TrainingJob> Client::WatchOnce(v1::WatchTrainingJobRequest& r
   if (stop.stop_requested()) {
     return absl::CancelledError("the watch was stopped; the job goes on");
   }
+  if (absl::IsCancelled(status)) {
+    // Not by us: the server or something on the way has let go of the stream.
+    return absl::UnavailableError("the stream was cut");
+  }
   if (!status.ok()) {
     return status;
   }

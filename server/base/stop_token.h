@@ -8,9 +8,9 @@ namespace polyak::base {
 // unset.
 class StopToken {
  public:
-  // Relaxed: the wish carries no data; whoever set it publishes its reason under its own lock.
-  void RequestStop() { requested_.store(true, std::memory_order_relaxed); }
-  bool stop_requested() const { return requested_.load(std::memory_order_relaxed); }
+  // Whoever sees the wish sees what was done before it, such as another wish that is its reason.
+  void RequestStop() { requested_.store(true, std::memory_order_release); }
+  bool stop_requested() const { return requested_.load(std::memory_order_acquire); }
 
  private:
   std::atomic<bool> requested_ = false;

@@ -53,6 +53,11 @@ absl::Status RequestIdReused(const std::string& request_id) {
                                     "the same request again"));
 }
 
+// The trace of a job begins with the job itself.
+void AddSpec(const v1::TrainingJobSpec& spec, v1::Forecast& forecast) {
+  forecast.set_disk_bytes(forecast.disk_bytes() + static_cast<double>(spec.ByteSizeLong()));
+}
+
 }  // namespace
 
 struct Jobs::Admission {
@@ -68,13 +73,15 @@ double Jobs::MemoryNeeded(const v1::Forecast& forecast) const {
 }
 
 absl::Status Jobs::CheckFits(const v1::Forecast& forecast, spec::Violations& violations) const {
-  if (forecast.disk_bytes() > options_.limits.disk_bytes) {
+  // A job that took more would be forgotten right after its end.
+  const double disk_bytes = 0.9 * options_.limits.disk_bytes;
+  if (forecast.disk_bytes() > disk_bytes) {
     violations.Add("spec",
                    absl::StrFormat("needs %.4g MB of disk, %.4g MB of it for the records of "
                                    "max_iterations iterations; accepted: up to %.4g MB on "
                                    "this server",
                                    forecast.disk_bytes() / 1e6, forecast.trace_bytes() / 1e6,
-                                   options_.limits.disk_bytes / 1e6));
+                                   disk_bytes / 1e6));
     return InvalidArgument(violations);
   }
   const double needed = MemoryNeeded(forecast);
@@ -225,10 +232,8 @@ void Jobs::CheckId(const std::shared_ptr<Admission>& admission) {
 }
 
 void Jobs::Reserve(const std::shared_ptr<Admission>& admission) {
-  const v1::Forecast forecast = runner::ForecastCost(admission->spec);
-  if (absl::Status status = runs_.CheckRoom(); !status.ok()) {
-    return admission->done(WithDetails(status));
-  }
+  v1::Forecast forecast = runner::ForecastCost(admission->spec);
+  AddSpec(admission->request.spec(), forecast);
   if (absl::Status status = TakePlace(); !status.ok()) {
     return admission->done(status);
   }
@@ -254,7 +259,7 @@ void Jobs::GiveBack(const Admission& admission) {
 void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
   spec::Violations violations;
   std::shared_ptr<const runner::PreparedJob> prepared;
-  absl::Status status = draining() ? Draining() : absl::OkStatus();
+  absl::Status status = draining() ? Draining() : WithDetails(runs_.CheckRoom());
   try {
     if (status.ok()) {
       prepared = runner::Prepare(admission->spec, violations);
@@ -305,6 +310,8 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
         const base::MutexLock lock(&mutex_);
         unfinished_.erase(form->name());
       }
+      job->set_never_was();
+      pulse_.Nudge();  // whoever found it meanwhile
       GiveBack(*admission);
       return admission->done(absl::IsAlreadyExists(status)
                                  ? AlreadyExists("ID_TAKEN", std::string{status.message()})
@@ -331,6 +338,7 @@ void Jobs::Preview(const v1::TrainingJobSpec& spec, PreviewDone done) {
     return RefuseAll(spec, violations, done);
   }
   v1::Forecast forecast = runner::ForecastCost(*parsed);
+  AddSpec(spec, forecast);
   if (absl::Status status = CheckFits(forecast, violations); !status.ok()) {
     return done(status);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -41,6 +42,9 @@ class Job {
   std::shared_ptr<const storage::TraceReader> reader() const;
   void set_trace(std::shared_ptr<const storage::TraceReader> trace);
   base::StopToken& stop() { return stop_; }
+  // It could not be stored: whoever has found it by its name is told that there is none.
+  void set_never_was() { never_was_ = true; }
+  bool never_was() const { return never_was_; }
   // Why the run stands still for now; empty: it does not. Of this process alone, since a full disk
   // would not keep it.
   std::string pause_reason() const;
@@ -58,6 +62,7 @@ class Job {
  private:
   const JobOutline outline_;
   base::StopToken stop_;
+  std::atomic<bool> never_was_ = false;
   mutable base::Mutex mutex_;
   storage::JobSnapshot snapshot_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const runner::PreparedJob> prepared_ ABSL_GUARDED_BY(mutex_);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,7 +29,13 @@ Jobs::Jobs(const JobsOptions& options, storage::JobStore& store, storage::RunSto
   RunCanaries();
 }
 
-Jobs::~Jobs() { Drain(); }
+Jobs::~Jobs() {
+  Drain();
+  const base::MutexLock lock(&mutex_);
+  while (retaining_) {
+    retained_.Wait(&mutex_);
+  }
+}
 
 Jobs::StoreFence::~StoreFence() {
   // The store answers changes in the order in which they came, this one last.
@@ -119,11 +126,21 @@ absl::StatusOr<std::shared_ptr<Job>> Jobs::OpenEnded(const storage::JobSnapshot&
     job->set_trace(*std::move(trace));
   } else if (!absl::IsNotFound(trace.status())) {
     return WithDetails(trace.status());
+  } else if (snapshot->has_summary()) {
+    return WithDetails(
+        absl::DataLossError(absl::StrCat("the records of ", snapshot->name(), " are missing")));
   }  // else it ended without a record
   const base::MutexLock lock(&mutex_);
-  std::erase_if(opened_, [](const auto& entry) { return entry.second.expired(); });
-  opened_[snapshot->name()] = job;
+  NoteOpened(snapshot->name(), job);
   return job;
+}
+
+void Jobs::NoteOpened(const std::string& name, const std::shared_ptr<Job>& job) {
+  opened_[name] = job;
+  if (opened_.size() >= opened_swept_at_) {
+    std::erase_if(opened_, [](const auto& entry) { return entry.second.expired(); });
+    opened_swept_at_ = std::max<size_t>(64, 2 * opened_.size());
+  }
 }
 
 void Jobs::Find(const std::string& name, FindDone done) {
@@ -161,7 +178,14 @@ void Jobs::OpenParameters(const std::string& name, ParametersDone done) {
       return done(Draining());  // the readers' threads may be gone
     }
     ReadDisk([this, snapshot = *snapshot, done] {
-      auto parameters = runner::OpenFinalParameters(*snapshot, runs_);
+      absl::StatusOr<runner::FinalParameters> parameters;
+      try {
+        parameters = runner::OpenFinalParameters(*snapshot, runs_);
+      } catch (const std::bad_alloc&) {
+        return done(ResourceExhausted("MEMORY_IN_USE", "memory",
+                                      "the machine has no memory for this answer now",
+                                      absl::Seconds(1)));
+      }
       if (absl::IsNotFound(parameters.status())) {
         return done(FailedPrecondition(
             "PARAMETERS_NOT_KEPT", snapshot->name(),
@@ -184,7 +208,8 @@ void Jobs::Cancel(const std::string& name, JobDone done) {
 
 void Jobs::CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done) {
   bool was_queued = false;
-  {
+  // One that an earlier server had begun has records: its turn comes, and it ends with them.
+  if (job->snapshot()->state() == v1::TrainingJob::STATE_QUEUED) {
     const base::MutexLock lock(&mutex_);
     const auto place = std::find(queue_.begin(), queue_.end(), job);
     if (place != queue_.end()) {

@@ -33,6 +33,9 @@ struct JobsOptions {
   absl::Duration retention = absl::InfiniteDuration();
   // Told of every job that has reached its end, on the worker's thread. May be empty.
   std::function<void(const v1::TrainingJob&)> on_end;
+  // Told of every run that Recover found without a job, and whether it could be set aside. May be
+  // empty.
+  std::function<void(const std::string& uid, const absl::Status& status)> on_set_aside;
   // Told of every job that Retain has forgotten. May be empty.
   std::function<void(const v1::TrainingJob&)> on_forget;
 };
@@ -54,8 +57,8 @@ class Jobs {
        const base::Clock& clock);
   ~Jobs();
 
-  // Takes up the jobs that an earlier server left unfinished, and removes the records of jobs that
-  // are no more. Before anything else is called.   Returns how many jobs go on.
+  // Takes up the jobs that an earlier server left unfinished, and sets the records of jobs that
+  // are not known aside. Before anything else is called.   Returns how many jobs go on.
   // Errors: of the stores.
   absl::StatusOr<int64_t> Recover();
 
@@ -91,7 +94,8 @@ class Jobs {
   Pulse& pulse() { return pulse_; }
 
   // Forgets ended jobs that have been kept for long enough, and, while the disk is nearly full,
-  // those that ended first. Returns at once; to be called about once a second.
+  // those that ended first. Returns at once; to be called about once a second, and not while the
+  // object is destroyed.
   void Retain();
 
   // Stops admission, asks running jobs to stop and wakes every reader. Jobs keep their state: they
@@ -138,14 +142,21 @@ class Jobs {
   void GiveBack(const Admission& admission);
   // The unfinished job of that name, or null.
   std::shared_ptr<Job> FindUnfinished(const std::string& name) const;
+  // Keeps an ended job findable for as long as somebody reads it.  Cost: amortized O(1).
+  void NoteOpened(const std::string& name, const std::shared_ptr<Job>& job)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // An ended job for its readers: the one that other readers have, or a new one with its trace.
   absl::StatusOr<std::shared_ptr<Job>> OpenEnded(const storage::JobSnapshot& snapshot);
   // Removes an ended job for good, then its files. `done` gets the errors of the two.
   using ForgetDone =
       std::function<void(const absl::Status& forgotten, const absl::Status& removed)>;
   void Forget(const storage::JobSnapshot& job, ForgetDone done);
+  // Retain's chain: ends with EndRetain, which ~Jobs waits for.
   void RetainNext();
+  void EndRetain();
   bool MustGo(const v1::TrainingJob& job) const;
+  // Tries again to remove the files of a forgotten job that could not be removed.
+  void RemoveStuckFiles();
   void CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done);
   // Back to the head of the queue.
   void Requeue(const std::shared_ptr<Job>& job);
@@ -155,9 +166,11 @@ class Jobs {
   void RunCanaries();
   void RunNext();
   void RunJob(const std::shared_ptr<Job>& job);
-  // Opens the trace, prepares what is not prepared, runs; again if the disk failed in between.
+  // Prepares what is not prepared, and runs; again if the disk failed in between.
   absl::StatusOr<runner::RunResult> RunToEnd(const std::shared_ptr<Job>& job);
-  absl::StatusOr<std::shared_ptr<storage::Trace>> OpenTrace(const std::shared_ptr<Job>& job);
+  // Opens the trace, waiting for room until the job is cancelled, and runs.
+  absl::StatusOr<runner::RunResult> RunOnce(const std::shared_ptr<Job>& job,
+                                            const runner::PreparedJob& prepared);
   // Whether to try again what a full disk refused, after a while: not if the server is about to go.
   bool WaitForRoom(const std::shared_ptr<Job>& job, const absl::Status& status);
   // Ends a job once its final form is durable; if it can't be, changes nothing. `done` is told.
@@ -173,13 +186,13 @@ class Jobs {
   std::atomic<int> canaries_passed_ = 0;
   std::atomic<int> canaries_failed_ = 0;
   std::latch all_workers_up_;
-  std::atomic<bool> retaining_ = false;
   int unresponsive_checks_ = 0;  // in a row; of the thread that calls CheckHealth
 
   mutable base::Mutex mutex_;
   // By name: those that have not ended, and of the ended ones those that somebody reads.
   std::unordered_map<std::string, std::shared_ptr<Job>> unfinished_ ABSL_GUARDED_BY(mutex_);
   std::unordered_map<std::string, std::weak_ptr<Job>> opened_ ABSL_GUARDED_BY(mutex_);
+  size_t opened_swept_at_ ABSL_GUARDED_BY(mutex_) = 64;  // entries at which the dead ones go
   // Memory that ended jobs hold, by uid, where runs are kept in memory.
   std::unordered_map<std::string, int64_t> kept_bytes_ ABSL_GUARDED_BY(mutex_);
   std::deque<std::shared_ptr<Job>> queue_ ABSL_GUARDED_BY(mutex_);
@@ -191,6 +204,11 @@ class Jobs {
   };
   std::unordered_map<std::string, PendingRequest> pending_requests_ ABSL_GUARDED_BY(mutex_);
   double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool retaining_ ABSL_GUARDED_BY(mutex_) = false;
+  base::CondVar retained_;  // retaining_ is false again
+  // Of a forgotten job whose files could not be removed: until they are, none is forgotten for its
+  // room. Empty: there is none.
+  std::string stuck_uid_ ABSL_GUARDED_BY(mutex_);
 
   Pulse pulse_;
   // Goes between the threads that ask the store and everything that the store's answers touch:

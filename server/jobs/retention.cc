@@ -33,17 +33,46 @@ void Jobs::Forget(const storage::JobSnapshot& job, ForgetDone done) {
 }
 
 void Jobs::Retain() {
-  const bool wanted = options_.retention != absl::InfiniteDuration() || runs_.nearly_full();
-  if (wanted && !draining() && !retaining_.exchange(true)) {
-    RetainNext();
+  if (draining() || (options_.retention == absl::InfiniteDuration() && !runs_.nearly_full())) {
+    return;
   }
+  bool stuck = false;
+  {
+    const base::MutexLock lock(&mutex_);
+    if (retaining_) {
+      return;
+    }
+    retaining_ = true;
+    stuck = !stuck_uid_.empty();
+  }
+  stuck ? RemoveStuckFiles() : RetainNext();
+}
+
+void Jobs::EndRetain() {
+  const base::MutexLock lock(&mutex_);
+  retaining_ = false;
+  retained_.SignalAll();
+}
+
+void Jobs::RemoveStuckFiles() {
+  ReadDisk([this] {
+    std::string uid;
+    {
+      const base::MutexLock lock(&mutex_);
+      uid = stuck_uid_;
+    }
+    if (runs_.Remove(uid).ok()) {
+      const base::MutexLock lock(&mutex_);
+      stuck_uid_.clear();
+    }
+    EndRetain();
+  });
 }
 
 void Jobs::RetainNext() {
   store_.ListEnded(1, [this](const absl::StatusOr<storage::ListResult>& ended) {
     if (!ended.ok() || ended->jobs.empty() || draining() || !MustGo(*ended->jobs.front())) {
-      retaining_ = false;
-      return;
+      return EndRetain();
     }
     const storage::JobSnapshot job = ended->jobs.front();
     // The next one after the files of this one are gone: only then is it known whether that was
@@ -52,9 +81,12 @@ void Jobs::RetainNext() {
       if (forgotten.ok() && options_.on_forget) {
         options_.on_forget(*job);
       }
-      if (!forgotten.ok() || !removed.ok()) {
-        retaining_ = false;
-        return;
+      if (!removed.ok()) {
+        const base::MutexLock lock(&mutex_);
+        stuck_uid_ = job->uid();
+      }
+      if (!forgotten.ok() || !removed.ok() || draining()) {
+        return EndRetain();
       }
       RetainNext();
     });

@@ -16,8 +16,9 @@
 namespace polyak::jobs {
 namespace {
 
-// How often a run is begun again after the disk failed under it.
+// How often a run is begun without a new record before the disk's error ends it.
 constexpr int kAttemptsMax = 3;
+constexpr absl::Duration kBetweenAttempts = absl::Seconds(1);
 
 // Why a stored spec is not accepted any more, for people: the job's error has no details.
 absl::Status Refused(const spec::Violations& violations) {
@@ -71,32 +72,44 @@ bool Jobs::WaitForRoom(const std::shared_ptr<Job>& job, const absl::Status& stat
   return true;
 }
 
-absl::StatusOr<std::shared_ptr<storage::Trace>> Jobs::OpenTrace(const std::shared_ptr<Job>& job) {
+absl::StatusOr<runner::RunResult> Jobs::RunOnce(const std::shared_ptr<Job>& job,
+                                                const runner::PreparedJob& prepared) {
+  const storage::JobSnapshot snapshot = job->snapshot();
   absl::StatusOr<std::shared_ptr<storage::Trace>> trace;
   do {
-    trace = runs_.OpenTrace(*job->snapshot());
+    trace = runs_.OpenTrace(*snapshot);
+    if (absl::IsResourceExhausted(trace.status()) && job->stop().stop_requested() && !draining()) {
+      job->set_pause_reason("");
+      return runner::RunResult{engine::StopReason::kCancelled, 0, {}};
+    }
   } while (WaitForRoom(job, trace.status()));
-  return trace;
+  POLYAK_RETURN_IF_ERROR(trace.status());
+  job->set_trace(*trace);
+  runner::RunContext context{snapshot->uid(), runs_, **trace, job->stop(), drain_, clock_};
+  context.on_pause = [&job](const std::string& reason) { job->set_pause_reason(reason); };
+  return runner::Run(prepared, context);
 }
 
 absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job) {
-  const storage::JobSnapshot snapshot = job->snapshot();
   auto prepared = job->TakePrepared();
   if (prepared == nullptr) {
-    POLYAK_ASSIGN_OR_RETURN(prepared, PrepareAgain(snapshot->spec(), options_.limits));
+    POLYAK_ASSIGN_OR_RETURN(prepared, PrepareAgain(job->snapshot()->spec(), options_.limits));
   }
-  absl::StatusOr<runner::RunResult> result = absl::UnknownError("not run");
-  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    POLYAK_ASSIGN_OR_RETURN(const auto trace, OpenTrace(job));
-    job->set_trace(trace);
-    runner::RunContext context{snapshot->uid(), runs_, *trace, job->stop(), drain_, clock_};
-    context.on_pause = [&job](const std::string& reason) { job->set_pause_reason(reason); };
-    result = runner::Run(*prepared, context);
-    if (!absl::IsUnavailable(result.status())) {
-      break;
+  int attempts = 0;
+  int64_t records = -1;
+  while (true) {
+    auto result = RunOnce(job, *prepared);
+    if (!absl::IsUnavailable(result.status()) || draining()) {
+      return result;
     }
+    // The disk failed, or there was no file descriptor left.
+    const int64_t before = std::exchange(records, job->reader()->row_count());
+    attempts = records > before ? 1 : attempts + 1;
+    if (attempts >= kAttemptsMax) {
+      return result;
+    }
+    clock_.Sleep(kBetweenAttempts);
   }
-  return result;
 }
 
 void Jobs::RunJob(const std::shared_ptr<Job>& job) {
@@ -126,7 +139,9 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
                        ? v1::TrainingJob::STATE_CANCELLED
                        : v1::TrainingJob::STATE_SUCCEEDED);
     *form.mutable_termination() = spec::DescribeTermination(result->reason);
-    *form.mutable_summary() = result->summary;
+    if (result->records > 0) {
+      *form.mutable_summary() = result->summary;
+    }
   }
   // A store that can't tell whether the end will last ends the server: it says so itself.
   absl::Status stored;
@@ -166,7 +181,7 @@ void Jobs::AccountEnd(const std::shared_ptr<Job>& job, const v1::TrainingJob& fi
       kept_bytes_[final_form.uid()] = kept;
     }
     unfinished_.erase(final_form.name());
-    opened_[final_form.name()] = job;
+    NoteOpened(final_form.name(), job);
   }
   if (options_.on_end) {
     options_.on_end(final_form);
@@ -187,14 +202,18 @@ absl::StatusOr<int64_t> Jobs::Recover() {
   return static_cast<int64_t>(found.size());
 }
 
-// Files of jobs that were deleted just before the process ended.
+// Files of jobs that were deleted just before the process ended; or of jobs that a damaged
+// catalogue has lost, so they are not removed.
 absl::Status Jobs::SweepOrphans() {
   POLYAK_ASSIGN_OR_RETURN(const auto jobs, store_.LoadUids());
   POLYAK_ASSIGN_OR_RETURN(const auto runs, runs_.ListUids());
   const std::unordered_set<std::string> known(jobs.begin(), jobs.end());
   for (const std::string& uid : runs) {
     if (!known.contains(uid)) {
-      POLYAK_RETURN_IF_ERROR(runs_.Remove(uid));
+      const absl::Status moved = runs_.SetAside(uid);  // else at the next start
+      if (options_.on_set_aside) {
+        options_.on_set_aside(uid, moved);
+      }
     }
   }
   return absl::OkStatus();

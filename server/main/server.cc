@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
@@ -231,6 +232,16 @@ void SayHello(const telemetry::Logger& log, const ServerOptions& options,
   }
 }
 
+// Watches, connections and open traces are file descriptors: as many as the machine lets this
+// process have.
+void RaiseDescriptorLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
 int Refuse(const absl::Status& status) {
   std::cerr << "polyakd: " << status.message() << "\n";
   return 1;
@@ -258,10 +269,16 @@ int Serve(const ServerOptions& options) {
   if (!log.ok()) {
     return Refuse(log.status());
   }
+  RaiseDescriptorLimit();
   engine::BuiltInDatasets();  // parsed now, not at the first request
   jobs::JobsOptions jobs_options = MakeJobsOptions(options);
   jobs_options.on_end = [&log](const v1::TrainingJob& job) { LogEnd(*log, job); };
   jobs_options.on_forget = [&log](const v1::TrainingJob& job) { LogForgotten(*log, job); };
+  jobs_options.on_set_aside = [&log](const std::string& uid, const absl::Status& status) {
+    (*log)->warn("the catalogue knows no job for the files {}.*: {}", telemetry::Escape(uid),
+                 status.ok() ? "set aside in the folder lost of the data directory"
+                             : telemetry::Escape(std::string{status.message()}));
+  };
   base::SystemClock clock;
   auto stores = OpenStores(options, clock, *log);
   if (!stores.ok()) {

@@ -35,8 +35,13 @@ absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
         absl::StrCat("the newest checkpoint of ", job.name(), " is of iteration ", saved.iteration,
                      ", and its last record of ", job.summary().iterations()));
   }
+  const auto spec = AcceptedSpec(job.spec());
+  if (!spec.has_value()) {
+    return absl::NotFoundError(
+        absl::StrCat("this version does not accept the spec of ", job.name(), " any more"));
+  }
   FinalParameters parameters;
-  parameters.matrices = engine::ParameterMatrices(AcceptedSpec(job.spec()).problem);
+  parameters.matrices = engine::ParameterMatrices(spec->problem);
   parameters.iteration = saved.iteration;
   parameters.dimension = saved.dimension;
   if (CountValues(parameters.matrices) != saved.dimension) {
@@ -46,6 +51,13 @@ absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
   }
   parameters.values = std::move(checkpoint.state);
   return parameters;
+}
+
+absl::Status FinalParameters::CheckAll() {
+  while (!values->at_end() && values->status().ok()) {
+    values->ReadInt();  // a state is numbers of eight bytes throughout
+  }
+  return values->status();
 }
 
 }  // namespace polyak::runner

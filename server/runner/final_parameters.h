@@ -17,9 +17,11 @@ struct FinalParameters {
   std::vector<engine::ParameterMatrix> matrices;
   int64_t iteration = 0;
   int64_t dimension = 0;  // d, the values of all matrices
-  // The next d doubles, matrix after matrix, each column by column. Reading the last of them tells
-  // whether all were as they had been written.
+  // The next d doubles, matrix after matrix, each column by column.
   std::unique_ptr<base::ByteSource> values;
+  // To be called when they are read, before the last of them are given to anybody: whether all were
+  // as they had been written.  Errors: DataLoss; those of the disk.  Cost: the rest of the state.
+  absl::Status CheckAll();
 };
 
 // From the checkpoint that every run leaves at its end.

@@ -64,10 +64,12 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
   forecast.set_operations_per_iteration(cost.operations_per_iteration + 4 * cost.parameters);
   constexpr double kRowBytes = sizeof(double) * static_cast<size_t>(engine::kTraceColumns);
   forecast.set_trace_bytes((static_cast<double>(spec.stopping.max_iterations) + 1) * kRowBytes);
-  // Blocks of records have a header of 1 % at most. While a checkpoint is written there are three.
+  // A block of 1,024 records has three heads of 512 bytes. While a checkpoint is written there are
+  // three.
+  constexpr double kBlockBytes = 1024 * kRowBytes + 3 * 512;
   constexpr double kCheckpoints = 3;
   constexpr double kHeaders = 64 << 10;
-  forecast.set_disk_bytes(1.01 * forecast.trace_bytes() + kHeaders +
+  forecast.set_disk_bytes(kBlockBytes / (1024 * kRowBytes) * forecast.trace_bytes() + kHeaders +
                           kCheckpoints * engine::StateVectors(spec.optimizer) * cost.parameters *
                               sizeof(double));
   forecast.set_memory_bytes(cost.bytes + state_vectors * cost.parameters * sizeof(double) +
@@ -124,26 +126,26 @@ v1::Forecast ForecastRun(const PreparedJob& job) {
   return forecast;
 }
 
-spec::ExperimentSpec AcceptedSpec(const v1::TrainingJobSpec& spec) {
+std::optional<spec::ExperimentSpec> AcceptedSpec(const v1::TrainingJobSpec& spec) {
   spec::Limits limits;
   limits.max_iterations = std::numeric_limits<int64_t>::max();
   limits.max_duration_seconds = std::numeric_limits<double>::infinity();
   spec::Violations violations;
-  auto parsed = spec::ParseTrainingJobSpec(spec, limits, violations);
-  POLYAK_CHECK(parsed.has_value());
-  return *std::move(parsed);
+  return spec::ParseTrainingJobSpec(spec, limits, violations);
 }
 
 engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec, int64_t dimension_max) {
-  const spec::ExperimentSpec accepted = AcceptedSpec(spec);
-  // Networks have as many eigenvalues as examples at most.
-  if (std::holds_alternative<engine::QuadraticSpec>(accepted.problem) &&
-      engine::EstimateCost(accepted.problem).parameters > static_cast<double>(dimension_max)) {
+  const auto accepted = AcceptedSpec(spec);
+  if (!accepted.has_value()) {
     return {};
   }
-  const auto problem = engine::Instantiate(accepted.problem, accepted.seed);
-  POLYAK_CHECK(problem.ok());
-  return engine::Linearize(*problem);
+  // Networks have as many eigenvalues as examples at most.
+  if (std::holds_alternative<engine::QuadraticSpec>(accepted->problem) &&
+      engine::EstimateCost(accepted->problem).parameters > static_cast<double>(dimension_max)) {
+    return {};
+  }
+  const auto problem = engine::Instantiate(accepted->problem, accepted->seed);
+  return problem.ok() ? engine::Linearize(*problem) : engine::LinearizedStart();
 }
 
 }  // namespace polyak::runner

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,13 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
 std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
                                            spec::Violations& violations);
 
-// A spec that was accepted once, whatever the limits of the server were then.
-spec::ExperimentSpec AcceptedSpec(const v1::TrainingJobSpec& spec);
+// A spec that was accepted once, whatever the limits of the server were then; nothing if this
+// version does not accept it any more.
+std::optional<spec::ExperimentSpec> AcceptedSpec(const v1::TrainingJobSpec& spec);
 
 // The linearised dynamics of an accepted spec, data drawn anew: not available for a quadratic of
-// more than dimension_max, nor where engine::Linearize has none.
+// more than dimension_max, where engine::Linearize has none, nor for a spec that this version does
+// not accept any more.
 // May throw std::bad_alloc.  Cost: Instantiate and engine::Linearize.
 engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec, int64_t dimension_max);
 

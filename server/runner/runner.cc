@@ -49,6 +49,9 @@ absl::StatusOr<Start> StartOrResume(const PreparedJob& job, const RunContext& co
   int64_t iteration_max = context.trace.row_count() - 1;
   while (iteration_max >= 0) {
     const auto checkpoint = context.store.OpenCheckpoint(context.uid, iteration_max);
+    if (absl::IsUnavailable(checkpoint.status())) {
+      return checkpoint.status();
+    }
     if (!checkpoint.ok()) {
       break;
     }
@@ -73,26 +76,34 @@ absl::StatusOr<Start> StartOrResume(const PreparedJob& job, const RunContext& co
   return start;
 }
 
-// Publishes what the last slice appended; while the disk is full, waits for room. Gives up only
-// when the server is about to go: what is missing then is computed again. Returns the seconds that
-// it waited.
-absl::StatusOr<double> Publish(const RunContext& context, double elapsed_seconds) {
+struct Published {
+  double waited_seconds = 0;
+  bool gave_up = false;  // stopped while there was no room: the last slice is not kept
+};
+
+// Publishes what the last slice appended; while the disk is full, waits for room, until the run is
+// stopped or the server is about to go.
+absl::StatusOr<Published> Publish(const RunContext& context, double elapsed_seconds) {
   absl::Status status = context.trace.Publish(elapsed_seconds);
   if (status.ok()) {
-    return 0;
+    return Published();
   }
   if (!absl::IsResourceExhausted(status)) {
     return status;
   }
   context.on_pause(std::string{status.message()});
   const double begin = context.clock.MonotonicSeconds();
-  while (absl::IsResourceExhausted(status) && !context.drain.stop_requested()) {
+  while (absl::IsResourceExhausted(status) && !context.drain.stop_requested() &&
+         !context.stop.stop_requested()) {
     context.clock.Sleep(kDiskProbe);
     status = context.trace.Publish(elapsed_seconds);
   }
-  POLYAK_RETURN_IF_ERROR(status);
+  const bool gave_up = absl::IsResourceExhausted(status) && !context.drain.stop_requested();
+  if (!status.ok() && !gave_up) {
+    return status;
+  }
   context.on_pause("");
-  return context.clock.MonotonicSeconds() - begin;
+  return Published{context.clock.MonotonicSeconds() - begin, gave_up};
 }
 
 absl::Status SaveState(const RunContext& context, const engine::Trainer& trainer, int64_t iteration,
@@ -105,10 +116,19 @@ absl::Status SaveState(const RunContext& context, const engine::Trainer& trainer
   return absl::OkStatus();
 }
 
+// What is known of the records that are kept.
+RunResult Describe(const engine::Trainer& trainer, const engine::Progress& progress,
+                   double seconds) {
+  return {progress.reason.value_or(engine::StopReason::kCancelled), progress.iteration + 1,
+          spec::DescribeSummary(trainer.summary(), seconds)};
+}
+
 absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& context) {
-  const double begin = context.clock.MonotonicSeconds();
   POLYAK_ASSIGN_OR_RETURN(const Start start, StartOrResume(job, context));
   engine::Trainer& trainer = *start.trainer;
+  // What readers have seen: up to there nothing but the records themselves ends the run.
+  const int64_t shown = context.trace.row_count();
+  const double begin = context.clock.MonotonicSeconds();
   // Training time is what has passed since record 0, without the time between runs, on a full disk
   // or for checkpoints: `origin` moves on with those.
   double origin = begin - start.elapsed_seconds;
@@ -116,20 +136,35 @@ absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& co
       job.spec.stopping.max_seconds.value_or(std::numeric_limits<double>::infinity());
   Slices slices;
   CheckpointSchedule schedule(start.elapsed_seconds);
-  engine::Progress progress;
+  engine::Progress progress = trainer.Advance(0);
+  RunResult kept = {engine::StopReason::kCancelled, 0, {}};
   double now = begin;
   while (true) {
-    context.trace.Reserve(slices.records());
-    progress = trainer.Advance(slices.records());
+    const int64_t left = shown - (progress.iteration + 1);  // to compute again
+    trainer.set_heeds_stop(left <= 0);
+    const int64_t records = left > 0 ? std::min(left, slices.records()) : slices.records();
+    context.trace.Reserve(records);
+    progress = trainer.Advance(records);
     const double before = std::exchange(now, context.clock.MonotonicSeconds());
     slices.Took(now - before);
-    POLYAK_ASSIGN_OR_RETURN(const double waited, Publish(context, now - origin));
-    origin += waited;
-    now += waited;
+    POLYAK_ASSIGN_OR_RETURN(const Published published, Publish(context, now - origin));
+    if (published.gave_up) {
+      POLYAK_RETURN_IF_ERROR(context.trace.Sync());
+      return kept;
+    }
+    origin += published.waited_seconds;
+    now += published.waited_seconds;
+    kept = Describe(trainer, progress, now - origin);
+    kept.reason = engine::StopReason::kCancelled;
+    const bool replaying = progress.iteration + 1 < shown;
     // At one record the time limit goes before a cancel, and after everything else.
-    if (now - origin >= limit && progress.reason.value_or(engine::StopReason::kCancelled) ==
-                                     engine::StopReason::kCancelled) {
+    if (!replaying && now - origin >= limit &&
+        progress.reason.value_or(engine::StopReason::kCancelled) ==
+            engine::StopReason::kCancelled) {
       progress.reason = engine::StopReason::kTimeLimit;
+    }
+    if (replaying && context.drain.stop_requested()) {
+      progress.reason = engine::StopReason::kCancelled;  // goes on in the next server
     }
     if (!progress.running()) {
       break;
@@ -143,7 +178,7 @@ absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& co
     }
   }
   POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, now - origin));
-  return RunResult{*progress.reason, spec::DescribeSummary(trainer.summary(), now - origin)};
+  return Describe(trainer, progress, now - origin);
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ constexpr absl::Duration kDiskProbe = absl::Milliseconds(500);
 
 struct RunResult {
   engine::StopReason reason;
-  v1::Summary summary;
+  int64_t records = 0;  // 0: it ended before its first one could be kept
+  v1::Summary summary;  // of these records
 };
 
 // What a run works with; all of it outlives the run.
@@ -38,10 +39,12 @@ struct RunContext {
 // Runs one job from its preparation to its end on the calling thread: slices of work, the first of
 // one record, later ones of at most about 20 ms, each published when done. Goes on from the newest
 // checkpoint whose records are all in the trace, if there is one; records after it are recomputed
-// and compared. Ends with the trace synced and a checkpoint of the last record.
-// Errors: what the plan answers when it can't be made; ResourceExhausted when memory runs out;
-// DataLoss when recomputed records differ from stored ones; Unavailable when the disk fails: then
-// the trace must be opened anew, and the run begun again.
+// and compared; before they are all there the run heeds neither `stop` nor its time limit. Ends
+// with the trace synced and a checkpoint of the last record. One that is stopped while it waits for
+// room ends with the records that found it, without that checkpoint. Errors: what the plan answers
+// when it can't be made; ResourceExhausted when memory runs out; DataLoss when recomputed records
+// differ from stored ones; Unavailable when the disk fails: then the trace must be opened anew, and
+// the run begun again.
 absl::StatusOr<RunResult> Run(const PreparedJob& job, const RunContext& context);
 
 }  // namespace polyak::runner

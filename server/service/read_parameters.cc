@@ -83,7 +83,9 @@ class ParametersReactor : public grpc::ServerWriteReactor<Block> {
     for (int64_t k = 0; k < count; ++k) {
       block_.add_values(parameters_.values->ReadDouble());
     }
-    if (const absl::Status& status = parameters_.values->status(); !status.ok()) {
+    const bool last = given_ + count == parameters_.dimension;
+    if (const absl::Status status = last ? parameters_.CheckAll() : parameters_.values->status();
+        !status.ok()) {
       return End(ToGrpcStatus(jobs::WithDetails(status)));
     }
     given_ += count;

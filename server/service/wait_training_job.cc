@@ -64,7 +64,9 @@ class WaitReactor : public grpc::ServerUnaryReactor {
   double Look() {
     const base::MutexLock lock(&mutex_);
     const storage::JobSnapshot snapshot = job_->snapshot();
-    if (snapshot->has_end_time() || clock_.MonotonicSeconds() >= deadline_) {
+    if (job_->never_was()) {
+      FinishOnce(ToGrpcStatus(jobs::JobNotFound(snapshot->name(), false)));
+    } else if (snapshot->has_end_time() || clock_.MonotonicSeconds() >= deadline_) {
       if (!finished_) {
         *response_->mutable_training_job() = *jobs_.WithLiveState(snapshot);
       }

@@ -116,7 +116,9 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     // The state before the rows: a job seen ended has published its last row.
     const storage::JobSnapshot snapshot = job_->snapshot();
     const bool ended = snapshot->has_end_time();
-    if (jobs_.draining() && !ended) {
+    if (job_->never_was()) {
+      FinishOnce(ToGrpcStatus(jobs::JobNotFound(snapshot->name(), false)));
+    } else if (jobs_.draining() && !ended) {
       FinishOnce(ToGrpcStatus(jobs::Draining()));
     } else if (!caught_up_sent_ && !reader_->HasMoreBelow(stored_rows_, ended)) {
       caught_up_sent_ = true;

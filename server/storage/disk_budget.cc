@@ -83,12 +83,16 @@ void DiskBudget::Drop(const std::string& path) {
   }
 }
 
-absl::Status DiskBudget::CheckGrowth(int64_t bytes) const {
+absl::Status DiskBudget::CheckBudget(int64_t bytes) const {
   if (options_.budget_bytes.has_value() && used_bytes_ + bytes > *options_.budget_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the files of all jobs take ", Megabytes(used_bytes_), " of the ",
                      Megabytes(*options_.budget_bytes), " that they may"));
   }
+  return absl::OkStatus();
+}
+
+absl::Status DiskBudget::CheckReserve(int64_t bytes) const {
   if (options_.reserve_bytes == 0) {
     return absl::OkStatus();  // the disk itself says when it is full
   }
@@ -101,9 +105,18 @@ absl::Status DiskBudget::CheckGrowth(int64_t bytes) const {
   return absl::OkStatus();
 }
 
-absl::Status DiskBudget::CheckRoom() const {
+absl::Status DiskBudget::Claim(Counted& file, int64_t size) {
+  POLYAK_RETURN_IF_ERROR(CheckReserve(size - file.size));
   const base::MutexLock lock(&mutex_);
-  return CheckGrowth(1);
+  POLYAK_RETURN_IF_ERROR(CheckBudget(size - file.size));
+  Account(file, size);
+  return absl::OkStatus();
+}
+
+absl::Status DiskBudget::CheckRoom() const {
+  POLYAK_RETURN_IF_ERROR(CheckReserve(1));
+  const base::MutexLock lock(&mutex_);
+  return CheckBudget(1);
 }
 
 bool DiskBudget::nearly_spent() const {
@@ -119,22 +132,26 @@ absl::Status DiskBudget::Write(base::File& file, Counted& counted, int64_t offse
   if (end <= size) {
     return file.Write(offset, data);
   }
-  const base::MutexLock lock(&mutex_);
-  POLYAK_RETURN_IF_ERROR(CheckGrowth(end - size));
+  POLYAK_RETURN_IF_ERROR(Claim(counted, end));
   const absl::Status status = file.Write(offset, data);
-  Account(counted, status.ok() ? end : file.Size().value_or(end));
+  if (!status.ok()) {
+    const int64_t written = file.Size().value_or(end);
+    const base::MutexLock lock(&mutex_);
+    Account(counted, written);
+  }
   return status;
 }
 
 absl::Status DiskBudget::Truncate(base::File& file, Counted& counted, int64_t size) {
   POLYAK_ASSIGN_OR_RETURN(const int64_t before, file.Size());
-  const base::MutexLock lock(&mutex_);
   if (size > before) {
-    POLYAK_RETURN_IF_ERROR(CheckGrowth(size - before));
+    POLYAK_RETURN_IF_ERROR(Claim(counted, size));
   }
-  POLYAK_RETURN_IF_ERROR(file.Truncate(size));
-  Account(counted, size);
-  return absl::OkStatus();
+  const absl::Status status = file.Truncate(size);
+  const int64_t now = status.ok() ? size : file.Size().value_or(before);
+  const base::MutexLock lock(&mutex_);
+  Account(counted, now);
+  return status;
 }
 
 absl::StatusOr<std::unique_ptr<base::File>> DiskBudget::Open(const std::string& path, Mode mode) {
@@ -150,11 +167,13 @@ absl::StatusOr<std::unique_ptr<base::File>> DiskBudget::Open(const std::string& 
 }
 
 absl::Status DiskBudget::Rename(const std::string& from, const std::string& to) {
-  const base::MutexLock lock(&mutex_);
   POLYAK_RETURN_IF_ERROR(below_.Rename(from, to));
+  const base::MutexLock lock(&mutex_);
   if (from != to) {
     Drop(to);
-    if (auto moved = files_.extract(from); !moved.empty()) {
+    if (!to.starts_with(options_.directory + "/")) {
+      Drop(from);  // not of the directory any more
+    } else if (auto moved = files_.extract(from); !moved.empty()) {
       moved.key() = to;
       files_.insert(std::move(moved));
     }
@@ -163,8 +182,8 @@ absl::Status DiskBudget::Rename(const std::string& from, const std::string& to) 
 }
 
 absl::Status DiskBudget::Remove(const std::string& path) {
-  const base::MutexLock lock(&mutex_);
   POLYAK_RETURN_IF_ERROR(below_.Remove(path));
+  const base::MutexLock lock(&mutex_);
   Drop(path);
   return absl::OkStatus();
 }

@@ -20,7 +20,7 @@ namespace polyak::storage {
 class DiskBudget : public base::FileSystem {
  public:
   struct Options {
-    std::string directory;                // flat; every file opened lies in it
+    std::string directory;                // flat; every file opened lies in it; some leave it
     std::optional<int64_t> budget_bytes;  // for the files of the directory
     int64_t reserve_bytes = 0;            // of the disk, to be kept free
   };
@@ -53,8 +53,11 @@ class DiskBudget : public base::FileSystem {
   };
   DiskBudget(base::FileSystem& below, const Options& options) : below_(below), options_(options) {}
   absl::Status AddFiles();
-  // Errors: ResourceExhausted if files can't grow by so many bytes.
-  absl::Status CheckGrowth(int64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Errors: ResourceExhausted if files can't grow by so many bytes; of the file system.
+  absl::Status CheckReserve(int64_t bytes) const;
+  absl::Status CheckBudget(int64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Both; then the file counts as of `size` bytes.
+  absl::Status Claim(Counted& file, int64_t size);
   // The file is of `size` bytes now.
   void Account(Counted& file, int64_t size) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::shared_ptr<Counted> CountedOf(const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -65,6 +68,7 @@ class DiskBudget : public base::FileSystem {
 
   base::FileSystem& below_;
   const Options options_;
+  // Guards the counting alone, and is never held while the disk works.
   mutable base::Mutex mutex_;
   // By path.
   std::unordered_map<std::string, std::shared_ptr<Counted>> files_ ABSL_GUARDED_BY(mutex_);

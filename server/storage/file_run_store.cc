@@ -106,6 +106,20 @@ absl::StatusOr<Checkpoint> FileRunStore::OpenCheckpoint(const std::string& uid,
   return Checkpoint{opened.head.iteration, opened.head.elapsed_seconds, std::move(opened.payload)};
 }
 
+absl::Status FileRunStore::SetAside(const std::string& uid) {
+  POLYAK_RETURN_IF_ERROR(disk_->CreateDirectory(paths_.lost_directory()));
+  POLYAK_RETURN_IF_ERROR(disk_->SyncDirectory(paths_.data_directory));
+  POLYAK_ASSIGN_OR_RETURN(const auto names, disk_->List(paths_.directory()));
+  for (const std::string& name : names) {
+    if (name.substr(0, name.find('.')) == uid) {
+      POLYAK_RETURN_IF_ERROR(disk_->Rename(absl::StrCat(paths_.directory(), "/", name),
+                                           absl::StrCat(paths_.lost_directory(), "/", name)));
+    }
+  }
+  POLYAK_RETURN_IF_ERROR(disk_->SyncDirectory(paths_.lost_directory()));
+  return disk_->SyncDirectory(paths_.directory());
+}
+
 absl::Status FileRunStore::Remove(const std::string& uid) {
   absl::Status status;
   // The second one is left by a process that ended while it made the trace.

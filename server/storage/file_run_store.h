@@ -44,6 +44,7 @@ class FileRunStore : public RunStore {
                                             int64_t iteration_max) const override;
   absl::Status CheckRoom() const override { return disk_->CheckRoom(); }
   bool nearly_full() const override { return disk_->nearly_spent(); }
+  absl::Status SetAside(const std::string& uid) override;  // to the directory `lost`
   absl::Status Remove(const std::string& uid) override;
   absl::StatusOr<std::vector<std::string>> ListUids() const override;
 

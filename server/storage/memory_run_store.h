@@ -23,6 +23,7 @@ class MemoryRunStore : public RunStore {
                                             int64_t iteration_max) const override;
   absl::Status CheckRoom() const override { return absl::OkStatus(); }
   bool nearly_full() const override { return false; }
+  absl::Status SetAside(const std::string& uid) override { return Remove(uid); }
   absl::Status Remove(const std::string& uid) override;
   absl::StatusOr<std::vector<std::string>> ListUids() const override;
 

@@ -42,6 +42,9 @@ class RunStore {
   virtual absl::Status CheckRoom() const = 0;
   // Whether less than a tenth of what all runs may take is left, so that old ones should go.
   virtual bool nearly_full() const = 0;
+  // Moves what there is of a run that no job is known for to where nobody looks but a person.
+  // Errors: those of the disk.
+  virtual absl::Status SetAside(const std::string& uid) = 0;
   // All of a run; OK if there is nothing.  Errors: those of the disk.
   virtual absl::Status Remove(const std::string& uid) = 0;
   // The uids of all runs that have left anything.  Errors: those of the disk.

@@ -21,7 +21,7 @@ namespace polyak::storage {
 constexpr int64_t kBlockRows = 1024;
 constexpr int kHeadSlots = 3;
 constexpr int64_t kTraceRowsMax = int64_t{1} << 36;  // far above what a disk holds
-constexpr int64_t kElapsedStride = 32;  // rows between two times
+constexpr int64_t kElapsedStride = 32;               // rows between two times
 constexpr int kElapsedSamples = static_cast<int>(kBlockRows / kElapsedStride);
 
 // Where the parts of a block lie, in bytes from its beginning.

@@ -299,7 +299,8 @@ TEST(PlantedBug, TerminalBeforeTheCommit) {
 }
 
 TEST(PlantedBug, FilesUnlinkedBeforeTheTombstone) {
-  EXPECT_THAT(WrongWith(EarlyStore::Mistake::kRemoveFiles), HasSubstr("q1 has other records"));
+  EXPECT_THAT(WrongWith(EarlyStore::Mistake::kRemoveFiles),
+              HasSubstr("records of trainingJobs/q1 are missing"));
 }
 
 TEST(PlantedBug, NoDirectorySyncAfterACreation) {
@@ -312,7 +313,7 @@ TEST(PlantedBug, NoDirectorySyncAfterACreation) {
   rule.fault.action = testing_support::FaultyFileSystem::Fault::Action::kSwallow;
   files.AddRule(rule);
   const Story story = Live(disk, files);
-  EXPECT_THAT(FirstWrong(disk, story), HasSubstr("has other records"));
+  EXPECT_THAT(FirstWrong(disk, story), HasSubstr("are missing"));
 }
 
 }  // namespace

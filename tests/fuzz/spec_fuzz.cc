@@ -1,6 +1,9 @@
 // A job's spec as it comes from the wire: parsed, refused or prepared, and trained for its first
 // iterations.
 
+#include <algorithm>
+
+#include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/text_format.h"
 #include "server/base/check.h"
 #include "server/runner/prepare.h"
@@ -87,6 +90,9 @@ std::vector<std::string> Seeds() {
 }  // namespace polyak
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  // Of every text that is not UTF-8 it would say so.
+  static auto* const silent = google::protobuf::SetLogHandler(nullptr);
+  static_cast<void>(silent);
   polyak::v1::TrainingJobSpec message;
   if (!message.ParseFromArray(data, static_cast<int>(size))) {
     return 0;  // gRPC refuses it

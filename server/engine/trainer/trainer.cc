@@ -87,7 +87,7 @@ std::optional<StopReason> Trainer::Check(int64_t iteration, const Observation& o
   if (iteration >= stopping_.max_iterations) {
     return StopReason::kMaxIterations;
   }
-  if (stop_.stop_requested()) {
+  if (heeds_stop_ && stop_.stop_requested()) {
     return StopReason::kCancelled;
   }
   return std::nullopt;

@@ -66,6 +66,9 @@ class Trainer {
   // experiment: not on how they are cut into calls.
   // Cost: Observe and Step of the plan, one Append, and about 30 ns, each iterate.
   Progress Advance(int64_t records);
+  // Whether the token is heeded; it is from the beginning. Not while a run computes again what was
+  // recorded before: it must not end earlier than it had come.
+  void set_heeds_stop(bool heeds) { heeds_stop_ = heeds; }
   // Of the records so far; all defaults before the first.  Cost: O(1), and the plan's
   // flipped_share.
   RunSummary summary() const;
@@ -105,6 +108,7 @@ class Trainer {
   double loss_target_ = -std::numeric_limits<double>::infinity();  // relative_loss x loss_0
   double divergence_level_ = 0;                                    // 1e12 p_0
   Progress progress_;
+  bool heeds_stop_ = true;
 };
 
 struct SavedIterate {

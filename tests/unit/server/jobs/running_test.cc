@@ -71,12 +71,26 @@ TEST_F(RecoverTest, AJobThatThisServerDoesNotAcceptFailsAndSaysWhy) {
   EXPECT_THAT(ended->error().message(), HasSubstr("condition_number"));
 }
 
-TEST_F(RecoverTest, RecordsOfJobsThatAreNoMoreAreRemoved) {
+TEST_F(RecoverTest, RecordsOfJobsThatAreNotKnownAreSetAside) {
+  std::vector<std::string> told;
+  options_.on_set_aside = [&told](const std::string& uid, const absl::Status& status) {
+    told.push_back(uid + " " + status.ToString());
+  };
+  jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_);
   v1::TrainingJob gone;
   gone.set_uid("gone");
   ASSERT_TRUE(runs_.OpenTrace(gone).ok());
   Recover(0);
   EXPECT_THAT(*runs_.ListUids(), IsEmpty());
+  EXPECT_THAT(told, ElementsAre("gone OK"));
+}
+
+TEST_F(RecoverTest, AnEndedJobWhoseRecordsAreMissingIsDamagedNotEmpty) {
+  ASSERT_TRUE(Create(Request(kShort, "a")).ok());
+  const auto ended = WaitForEnd("trainingJobs/a");
+  jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_);  // nobody reads it any more
+  ASSERT_TRUE(runs_.Remove(ended->uid()).ok());
+  EXPECT_EQ(Find("trainingJobs/a").status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(RecoverTest, ARecoveredJobCountsInTheMemoryBudget) {

@@ -34,12 +34,13 @@ class FinalParametersTest : public ::testing::Test {
     *job_.mutable_spec() = SpecOf(kSpec);
   }
 
-  void Run() {
+  void Run(const std::string& spec = kSpec) {
+    *job_.mutable_spec() = SpecOf(spec);
     const auto trace = store_->OpenTrace(job_).value();
     const FakeClock clock(0.001);
     const base::StopToken never;
     RunContext context{job_.uid(), *store_, *trace, never, never, clock};
-    const auto result = runner::Run(*PreparedOf(kSpec), context);
+    const auto result = runner::Run(*PreparedOf(spec), context);
     ASSERT_TRUE(result.ok()) << result.status();
     *job_.mutable_summary() = result->summary;
   }
@@ -51,7 +52,7 @@ class FinalParametersTest : public ::testing::Test {
 
 TEST_F(FinalParametersTest, AreTheIterateOfTheLastRecord) {
   Run();
-  const auto parameters = OpenFinalParameters(job_, *store_);
+  auto parameters = OpenFinalParameters(job_, *store_);
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   EXPECT_EQ(parameters->iteration, 3);
   EXPECT_EQ(parameters->dimension, 2);
@@ -60,6 +61,22 @@ TEST_F(FinalParametersTest, AreTheIterateOfTheLastRecord) {
   EXPECT_EQ(parameters->values->ReadDouble(), 27.0 / 64);
   EXPECT_EQ(parameters->values->ReadDouble(), 1.0 / 8);
   EXPECT_TRUE(parameters->values->status().ok());
+  EXPECT_TRUE(parameters->CheckAll().ok());
+}
+
+TEST_F(FinalParametersTest, ThatHaveChangedSinceTheyWereOpenedAreNoticed) {
+  // More than is read ahead.
+  Run("quadratic { spectrum { generated { dimension: 200000 condition_number: 10 } } } "
+      "optimizer { gradient_descent {} } stopping { max_iterations: 1 }");
+  auto parameters = OpenFinalParameters(job_, *store_);
+  ASSERT_TRUE(parameters.ok()) << parameters.status();
+  auto file = disk_.Open("/data/jobs/u.checkpoint", base::FileSystem::Mode::kUpdate);
+  const int64_t last = (*file)->Size().value() - 1;
+  ASSERT_TRUE((*file)->Write(last, "x").ok());
+  for (int64_t k = 0; k < parameters->dimension; ++k) {
+    parameters->values->ReadDouble();
+  }
+  EXPECT_TRUE(absl::IsDataLoss(parameters->CheckAll()));
 }
 
 TEST_F(FinalParametersTest, AreNotThoseOfAnEarlierRecord) {

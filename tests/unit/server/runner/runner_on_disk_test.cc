@@ -53,6 +53,14 @@ class RunOnDisk : public ::testing::Test {
     context.on_pause = [this](const std::string& reason) { pauses_.push_back(reason); };
     return runner::Run(*PreparedOf(kSpec), context);
   }
+  void RemoveCheckpoints(const std::string& uid) {
+    const auto names = disk_.List("/data/jobs").value();
+    for (const std::string& name : names) {
+      if (name.starts_with(uid + ".checkpoint")) {
+        EXPECT_TRUE(disk_.Remove("/data/jobs/" + name).ok());
+      }
+    }
+  }
   std::vector<std::vector<double>> Records() const {
     return trace_->Read(0, trace_->row_count(), 1)->columns;
   }
@@ -159,6 +167,78 @@ TEST_F(RunOnDisk, ADrainDoesNotWaitForAFullDisk) {
   files_.SetFreeBytes(std::nullopt);
   ASSERT_TRUE(Run("u", FakeClock(0.004)).ok());
   ExpectSame(Records(), expected);
+}
+
+// Asks for an end when the run has looked for room three times.
+class ImpatientClock : public FakeClock {
+ public:
+  explicit ImpatientClock(base::StopToken& stop) : FakeClock(0.004), stop_(stop) {}
+  void Sleep(absl::Duration duration) const override {
+    FakeClock::Sleep(duration);
+    if (++looks_ == 3) {
+      stop_.RequestStop();
+    }
+  }
+
+ private:
+  base::StopToken& stop_;
+  mutable int looks_ = 0;
+};
+
+TEST_F(RunOnDisk, ARunThatWaitsForRoomCanBeCancelledAndKeepsWhatFoundRoom) {
+  const auto expected = Undisturbed();
+  files_.SetFreeBytes(60'000);
+  base::StopToken stop;
+  const auto result = Run("u", ImpatientClock(stop), stop);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->reason, StopReason::kCancelled);
+  EXPECT_EQ(pauses_.back(), "");
+  const int64_t rows = trace_->row_count();
+  EXPECT_GT(rows, 0);
+  EXPECT_LT(rows, 5001);
+  EXPECT_EQ(result->records, rows);
+  EXPECT_EQ(result->summary.iterations(), rows - 1);
+  EXPECT_EQ(result->summary.final_loss(), Records()[0].back());
+  for (size_t column = 0; column < expected.size(); ++column) {
+    ExpectSame({Records()[column]}, {{expected[column].begin(), expected[column].begin() + rows}});
+  }
+}
+
+TEST_F(RunOnDisk, ARunThatFindsNoRoomForItsFirstRecordEndsWithoutOne) {
+  base::StopToken stop;
+  v1::TrainingJob job;
+  job.set_uid("u");
+  const auto trace = store_->OpenTrace(job).value();
+  files_.SetFreeBytes(0);
+  const ImpatientClock clock(stop);
+  RunContext context{"u", *store_, *trace, stop, {}, clock};
+  const auto result = runner::Run(*PreparedOf(kSpec), context);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->reason, StopReason::kCancelled);
+  EXPECT_EQ(result->records, 0);
+}
+
+// Readers have seen these records: a run that has lost its checkpoints must not end before them.
+TEST_F(RunOnDisk, NeitherACancelNorItsTimeEndsARunBeforeTheRecordsThatWereShown) {
+  const auto expected = Undisturbed();
+  base::StopToken stop;
+  stop.RequestStop();
+  for (int cut = 0; cut < 7; ++cut) {  // a record each
+    ASSERT_TRUE(Run("u", FakeClock(0.004), stop).ok());
+  }
+  RemoveCheckpoints("u");
+  const auto cancelled = Run("u", FakeClock(0.004), stop);
+  ASSERT_TRUE(cancelled.ok()) << cancelled.status();
+  EXPECT_EQ(cancelled->reason, StopReason::kCancelled);
+  EXPECT_EQ(cancelled->records, 8);
+  EXPECT_EQ(trace_->row_count(), 8);
+  RemoveCheckpoints("u");
+  // Every look at this clock is more than the second that the run may take.
+  const auto late = Run("u", FakeClock(1.5));
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_EQ(late->reason, StopReason::kTimeLimit);
+  EXPECT_GE(late->records, 8);
+  EXPECT_EQ(trace_->row_count(), late->records);
 }
 
 TEST_F(RunOnDisk, AFailedSyncIsAnsweredByBeginningAgainOnWhatIsThere) {

@@ -128,6 +128,18 @@ TEST_F(WatchTrainingJob, ThePredictedCurveIsComputedForWhoAsks) {
   EXPECT_EQ(event.iterations().predicted_residual_norm_size(), 3);
 }
 
+TEST_F(WatchTrainingJob, AJobThatCouldNotBeStoredAfterAllIsNotFound) {
+  ASSERT_FALSE(Create(kEndless, "running").empty());
+  const std::string name = Create(kEndless, "a");
+  Watch watch(*stub_, Of(name));
+  ASSERT_TRUE(watch.Next().has_snapshot());
+  jobs_->Find(name, [](const auto& job) { (*job)->set_never_was(); });
+  jobs_->pulse().WakeAll();
+  while (watch.Next().event_case() != Event::EVENT_NOT_SET) {
+  }
+  EXPECT_EQ(watch.Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(WatchTrainingJob, ADrainEndsItWithoutTerminal) {
   const std::string name = Create(kEndless, "a");
   Watch watch(*stub_, Of(name));

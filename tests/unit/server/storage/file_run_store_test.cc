@@ -65,6 +65,16 @@ TEST_F(FileRunStoreTest, ATraceIsThereAgainWhenItIsOpenedAnew) {
   EXPECT_THAT(trace->Read(4, 10, 1)->columns[1], ElementsAre(2.0));
 }
 
+TEST_F(FileRunStoreTest, ARunThatIsSetAsideIsOutOfTheWayAndStillThere) {
+  ASSERT_TRUE(store_->OpenTrace(MakeJob()).ok());
+  ASSERT_TRUE(
+      store_->WriteCheckpoint("u", 0, 0, [](base::ByteSink& sink) { sink.WriteInt(1); }).ok());
+  ASSERT_TRUE(store_->SetAside("u").ok());
+  EXPECT_THAT(*store_->ListUids(), IsEmpty());
+  EXPECT_THAT(*disk_.List("/data/lost"), ElementsAre("u.checkpoint", "u.trace"));
+  EXPECT_TRUE(store_->SetAside("never-was").ok());
+}
+
 TEST_F(FileRunStoreTest, AnEndedJobWithoutRecordsHasNoTrace) {
   v1::TrainingJob ended = MakeJob();
   ended.mutable_end_time()->set_seconds(1);
