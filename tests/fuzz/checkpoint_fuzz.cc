@@ -95,7 +95,7 @@ void SealAll(std::string& bytes) {
     return;
   }
   const int64_t crc =
-      base::MaskCrc(base::Crc32c(std::string_view(bytes).substr(static_cast<size_t>(header))));
+      base::MaskCrc(base::Crc32c(std::string_view{bytes}.substr(static_cast<size_t>(header))));
   std::memcpy(bytes.data() + kPayloadCrcAt, &crc, sizeof(crc));
   fuzz::Seal(bytes, 0, static_cast<size_t>(header));
 }

@@ -16,7 +16,7 @@ inline void Seal(std::string& bytes, size_t from, size_t end) {
   if (end > bytes.size() || end < from + kWord) {
     return;
   }
-  const auto covered = std::string_view(bytes).substr(from, end - kWord - from);
+  const auto covered = std::string_view{bytes}.substr(from, end - kWord - from);
   const int64_t crc = base::MaskCrc(base::Crc32c(covered));
   std::memcpy(bytes.data() + end - kWord, &crc, kWord);
 }
