@@ -409,6 +409,8 @@ TEST_F(Cli, ParametersAreSummedUpForPeopleAndListedForPrograms) {
       FromJson<v1::ReadParametersResponse>(Run("parameters parameters -o json").output);
   EXPECT_EQ(block.values_size(), 2);
   EXPECT_EQ(block.matrices(0).name(), "w");
+  EXPECT_THAT(Run("parameters parameters -o yaml").output,
+              AllOf(StartsWith("---\nmatrices:"), HasSubstr("values:\n  - 0.421875\n  - 0.125\n")));
 }
 
 TEST_F(Cli, AFlagGoesBeforeAConfigurationFile) {

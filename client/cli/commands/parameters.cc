@@ -88,10 +88,7 @@ ExitCode Parameters(const Context& context, const std::string& job) {
   const absl::Status status =
       context.Connect().ReadParameters(name, [&](const v1::ReadParametersResponse& block) {
         iteration = block.iteration();
-        if (context.output == OutputFormat::kJson) {
-          std::cout << ToJson(block) << "\n";
-        } else if (context.output == OutputFormat::kYaml) {
-          std::cout << "---\n";
+        if (context.output == OutputFormat::kJson || context.output == OutputFormat::kYaml) {
           PrintMessage(context, block);
         } else {
           places.Add(block);
