@@ -54,6 +54,12 @@ TextTable JobFacts(const v1::TrainingJob& job) {
   if (!job.pause_reason().empty()) {
     add("paused", job.pause_reason());
   }
+  if (job.computations_size() > 1) {
+    for (const v1::Computation& computation : job.computations()) {
+      add(absl::StrCat("from iteration ", computation.first_iteration()),
+          absl::StrCat("computed by ", computation.build(), ", ", computation.processor()));
+    }
+  }
   if (job.has_termination()) {
     add("ended by", ReasonName(job.termination().reason()));
   }

@@ -1,15 +1,9 @@
 #include "client/cli/spec_file.h"
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <sstream>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "client/cli/json_places.h"
+#include "client/cli/text_file.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/json_util.h"
@@ -41,10 +35,6 @@ std::string JsonError(const std::string& text, std::string_view complaint) {
   return absl::StrCat(place, place.empty() ? "" : ": ", absl::StripPrefix(message, ": "));
 }
 
-absl::Status CantRead(const std::string& path, const std::string& why) {
-  return absl::InvalidArgumentError(absl::StrCat("can't read the spec file '", path, "': ", why));
-}
-
 }  // namespace
 
 absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text,
@@ -72,29 +62,11 @@ absl::StatusOr<v1::TrainingJobSpec> ParseSpecText(const std::string& text,
 }
 
 absl::StatusOr<v1::TrainingJobSpec> ReadSpecFile(const std::string& path) {
-  std::ostringstream text;
-  if (path == "-") {
-    text << std::cin.rdbuf();
-    return ParseSpecText(text.str(), "standard input");
+  const auto text = ReadTextFile(path, "the spec file");
+  if (!text.ok()) {
+    return text.status();
   }
-  // A directory opens like a file, and is empty when it is read.
-  std::error_code no_matter;
-  if (std::filesystem::is_directory(path, no_matter)) {
-    return CantRead(path, "it is a directory");
-  }
-  errno = 0;
-  std::ifstream file(path);
-  if (!file) {
-    return CantRead(path, std::strerror(errno));
-  }
-  for (std::string part(1 << 16, '\0'); file.good();) {
-    file.read(part.data(), static_cast<std::streamsize>(part.size()));
-    text.write(part.data(), file.gcount());
-  }
-  if (file.bad() || (text.str().empty() && errno != 0)) {
-    return CantRead(path, errno == 0 ? "reading failed" : std::strerror(errno));
-  }
-  return ParseSpecText(text.str(), path);
+  return ParseSpecText(*text, path == "-" ? "standard input" : path);
 }
 
 }  // namespace polyak::cli

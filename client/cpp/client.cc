@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "client/cpp/backoff.h"
+#include "client/cpp/dataset_digest.h"
 #include "client/cpp/status.h"
 #include "grpcpp/grpcpp.h"
 
@@ -24,6 +25,9 @@ constexpr int kKeepaliveTimeoutMilliseconds = 20'000;
 // A batch of records is far smaller; the final snapshot of a job with explicit matrices may be this
 // large.
 constexpr int kReceiveBytesMax = 64 << 20;
+
+// Of a data set, in one message of half a MiB.
+constexpr size_t kChunkValues = 65'536;
 
 // Before a try: how long a connection may take to come about.
 constexpr absl::Duration kReconnectMax = absl::Seconds(1);
@@ -67,7 +71,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
 Client::Client(ClientOptions options)
     : options_(std::move(options)),
       channel_(MakeChannel(options_.server)),
-      stub_(v1::TrainingService::NewStub(channel_)) {}
+      stub_(v1::TrainingService::NewStub(channel_)),
+      datasets_(v1::DatasetService::NewStub(channel_)) {}
 
 void Client::Reconnect(absl::Time end, const std::stop_token& stop) {
   constexpr absl::Duration kLook = absl::Milliseconds(50);  // how soon a stop is heard
@@ -227,6 +232,73 @@ absl::Status Client::ReadParameters(const std::string& name, const OnParameters&
   return status;
 }
 
+absl::StatusOr<v1::StoredDataset> Client::SendDataset(v1::DatasetHeader header,
+                                                      std::span<const double> values) {
+  if (!SizesFit(header, values.size())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the data set has ", values.size(),
+                     " values; accepted: examples x "
+                     "(input_dimension + output_dimension), all at least 1"));
+  }
+  header.set_sha256(DatasetDigest(header, values));
+  v1::CreateDatasetResponse response;
+  // Without a deadline: there may be a GB to send, and keepalive finds a dead server.
+  absl::Status status = Retrying(absl::InfiniteDuration(), [&](grpc::ClientContext& context) {
+    const auto writer = datasets_->CreateDataset(&context, &response);
+    v1::CreateDatasetRequest request;
+    *request.mutable_header() = header;
+    // A write fails when the server has answered: the answer tells the rest.
+    bool wanted = writer->Write(request);
+    for (size_t sent = 0; wanted && sent < values.size(); sent += kChunkValues) {
+      const auto part = values.subspan(sent, std::min(kChunkValues, values.size() - sent));
+      auto& chunk = *request.mutable_chunk();
+      chunk.set_first_value(static_cast<int64_t>(sent));
+      chunk.mutable_values()->Assign(part.begin(), part.end());
+      wanted = writer->Write(request);
+    }
+    writer->WritesDone();
+    return writer->Finish();
+  });
+  if (!status.ok()) {
+    return status;
+  }
+  return std::move(*response.mutable_dataset());
+}
+
+absl::StatusOr<v1::StoredDataset> Client::GetDataset(const std::string& name) {
+  v1::GetDatasetRequest request;
+  request.set_name(name);
+  v1::GetDatasetResponse response;
+  absl::Status status = Retrying(options_.call_timeout, [&](grpc::ClientContext& context) {
+    return datasets_->GetDataset(&context, request, &response);
+  });
+  if (!status.ok()) {
+    return status;
+  }
+  return std::move(*response.mutable_dataset());
+}
+
+absl::StatusOr<v1::ListDatasetsResponse> Client::ListDatasets(
+    const v1::ListDatasetsRequest& request) {
+  v1::ListDatasetsResponse response;
+  absl::Status status = Retrying(options_.call_timeout, [&](grpc::ClientContext& context) {
+    return datasets_->ListDatasets(&context, request, &response);
+  });
+  if (!status.ok()) {
+    return status;
+  }
+  return response;
+}
+
+absl::Status Client::DeleteDataset(const std::string& name) {
+  v1::DeleteDatasetRequest request;
+  request.set_name(name);
+  v1::DeleteDatasetResponse response;
+  return Retrying(options_.call_timeout, [&](grpc::ClientContext& context) {
+    return datasets_->DeleteDataset(&context, request, &response);
+  });
+}
+
 absl::StatusOr<v1::TrainingJob> Client::Wait(const std::string& name, absl::Duration timeout) {
   // One call may wait for a part of the time only: a proxy or the server may cut longer ones.
   constexpr absl::Duration kPartMax = absl::Minutes(5);
@@ -356,6 +428,11 @@ absl::StatusOr<v1::TrainingJob> Client::Watch(v1::WatchTrainingJobRequest reques
 
 std::string JobName(const std::string& id_or_name) {
   constexpr char kPrefix[] = "trainingJobs/";
+  return absl::StartsWith(id_or_name, kPrefix) ? id_or_name : absl::StrCat(kPrefix, id_or_name);
+}
+
+std::string DatasetName(const std::string& id_or_name) {
+  constexpr char kPrefix[] = "datasets/";
   return absl::StartsWith(id_or_name, kPrefix) ? id_or_name : absl::StrCat(kPrefix, id_or_name);
 }
 

@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "polyak/v1/dataset_service.grpc.pb.h"
 #include "polyak/v1/training_service.grpc.pb.h"
 
 namespace polyak::client {
@@ -66,6 +68,17 @@ class Client {
   absl::Status ReadParameters(const std::string& name, const OnParameters& on_block,
                               const std::stop_token& stop = {});
 
+  // Sends a data set, unless the server has it already: its name is then the same, and nothing but
+  // its digest is sent.
+  //   values: the features of all examples row by row, then their targets row by row.
+  //   Errors: InvalidArgument if the values are not as many as the header's sizes say; the
+  //   server's.
+  absl::StatusOr<v1::StoredDataset> SendDataset(v1::DatasetHeader header,
+                                                std::span<const double> values);
+  absl::StatusOr<v1::StoredDataset> GetDataset(const std::string& name);
+  absl::StatusOr<v1::ListDatasetsResponse> ListDatasets(const v1::ListDatasetsRequest& request);
+  absl::Status DeleteDataset(const std::string& name);
+
   // Blocks until the job has ended or the timeout is over; answers the job as it then is.
   absl::StatusOr<v1::TrainingJob> Wait(const std::string& name, absl::Duration timeout);
 
@@ -89,9 +102,12 @@ class Client {
   ClientOptions options_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::TrainingService::Stub> stub_;
+  std::unique_ptr<v1::DatasetService::Stub> datasets_;
 };
 
 // "trainingJobs/ID" from an id or a full name.
 std::string JobName(const std::string& id_or_name);
+// "datasets/ID" likewise.
+std::string DatasetName(const std::string& id_or_name);
 
 }  // namespace polyak::client

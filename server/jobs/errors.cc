@@ -85,6 +85,17 @@ absl::Status JobNotFound(const std::string& name, bool expired) {
       .Build();
 }
 
+absl::Status DatasetNotFound(const std::string& name) {
+  google::rpc::ResourceInfo resource;
+  resource.set_resource_type("polyak.v1.StoredDataset");
+  resource.set_resource_name(name);
+  return Builder(absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
+                 absl::StrCat(name, " is not known to this server"))
+      .Metadata("name", name)
+      .Detail(resource)
+      .Build();
+}
+
 absl::Status AlreadyExists(const std::string& reason, const std::string& message) {
   return Builder(absl::StatusCode::kAlreadyExists, reason, message).Build();
 }

@@ -16,6 +16,7 @@ inline constexpr char kDetailsUrl[] = "type.googleapis.com/google.rpc.Status";
 // INVALID_ARGUMENT with every kept violation and the number of the rest.
 absl::Status InvalidArgument(const spec::Violations& violations);
 absl::Status JobNotFound(const std::string& name, bool expired);
+absl::Status DatasetNotFound(const std::string& name);
 absl::Status AlreadyExists(const std::string& reason, const std::string& message);
 absl::Status FailedPrecondition(const std::string& reason, const std::string& subject,
                                 const std::string& message);

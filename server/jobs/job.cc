@@ -35,8 +35,10 @@ JobOutline OutlineOf(const v1::TrainingJob& job) {
   return outline;
 }
 
-Job::Job(storage::JobSnapshot snapshot, std::shared_ptr<const runner::PreparedJob> prepared)
+Job::Job(storage::JobSnapshot snapshot, std::shared_ptr<const runner::PreparedJob> prepared,
+         const spec::NamedDatasets* datasets)
     : outline_(OutlineOf(*snapshot)),
+      datasets_(datasets),
       snapshot_(std::move(snapshot)),
       prepared_(std::move(prepared)),
       trace_(EmptyTrace()) {}
@@ -80,7 +82,7 @@ std::shared_ptr<const engine::LinearizedStart> Job::Linearized() {
   const base::MutexLock lock(&linearize_mutex_);
   if (linearized_ == nullptr) {
     linearized_ = std::make_shared<const engine::LinearizedStart>(
-        runner::LinearizeJob(snapshot()->spec(), kLinearizedMax));
+        runner::LinearizeJob(snapshot()->spec(), datasets_, kLinearizedMax));
   }
   return linearized_;
 }

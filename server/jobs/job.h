@@ -27,8 +27,10 @@ JobOutline OutlineOf(const v1::TrainingJob& job);
 class Job {
  public:
   // prepared: what TakePrepared hands out; null for a job that won't run, or is prepared later.
+  //   datasets: as spec::Limits::datasets.
   explicit Job(storage::JobSnapshot snapshot,
-               std::shared_ptr<const runner::PreparedJob> prepared = nullptr);
+               std::shared_ptr<const runner::PreparedJob> prepared = nullptr,
+               const spec::NamedDatasets* datasets = nullptr);
 
   // As it was last made durable.
   storage::JobSnapshot snapshot() const;
@@ -61,6 +63,7 @@ class Job {
 
  private:
   const JobOutline outline_;
+  const spec::NamedDatasets* const datasets_;
   base::StopToken stop_;
   std::atomic<bool> never_was_ = false;
   mutable base::Mutex mutex_;

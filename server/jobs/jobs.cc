@@ -120,7 +120,7 @@ absl::StatusOr<std::shared_ptr<Job>> Jobs::OpenEnded(const storage::JobSnapshot&
       return job;
     }
   }
-  auto job = std::make_shared<Job>(snapshot);
+  auto job = std::make_shared<Job>(snapshot, nullptr, options_.limits.datasets);
   auto trace = runs_.OpenTrace(*snapshot);
   if (trace.ok()) {
     job->set_trace(*std::move(trace));
@@ -180,7 +180,7 @@ void Jobs::OpenParameters(const std::string& name, ParametersDone done) {
     ReadDisk([this, snapshot = *snapshot, done] {
       absl::StatusOr<runner::FinalParameters> parameters;
       try {
-        parameters = runner::OpenFinalParameters(*snapshot, runs_);
+        parameters = runner::OpenFinalParameters(*snapshot, runs_, options_.limits.datasets);
       } catch (const std::bad_alloc&) {
         return done(ResourceExhausted("MEMORY_IN_USE", "memory",
                                       "the machine has no memory for this answer now",

@@ -29,6 +29,9 @@ struct JobsOptions {
   spec::Limits limits;
   int workers = 1;
   int64_t queue_capacity = 1000;
+  // Who computes here, as Computation has them.
+  std::string build;
+  std::string processor;
   // How long a job is kept after its end.
   absl::Duration retention = absl::InfiniteDuration();
   // Told of every job that has reached its end, on the worker's thread. May be empty.
@@ -166,6 +169,8 @@ class Jobs {
   void RunCanaries();
   void RunNext();
   void RunJob(const std::shared_ptr<Job>& job);
+  // Adds who computes from here on. Returns false if that is who did before.
+  bool AddComputation(const Job& job, v1::TrainingJob& form) const;
   // Prepares what is not prepared, and runs; again if the disk failed in between.
   absl::StatusOr<runner::RunResult> RunToEnd(const std::shared_ptr<Job>& job);
   // Opens the trace, waiting for room until the job is cancelled, and runs.

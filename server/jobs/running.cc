@@ -112,11 +112,29 @@ absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job
   }
 }
 
+bool Jobs::AddComputation(const Job& job, v1::TrainingJob& form) const {
+  if (!form.computations().empty()) {
+    const v1::Computation& last = *form.computations().rbegin();
+    if (last.build() == options_.build && last.processor() == options_.processor) {
+      return false;
+    }
+  }
+  v1::Computation& computation = *form.add_computations();
+  computation.set_first_iteration(job.reader()->row_count());
+  computation.set_build(options_.build);
+  computation.set_processor(options_.processor);
+  return true;
+}
+
 void Jobs::RunJob(const std::shared_ptr<Job>& job) {
   v1::TrainingJob form = *job->snapshot();
-  if (form.state() != v1::TrainingJob::STATE_RUNNING) {
+  const bool elsewhere = AddComputation(*job, form);
+  const bool begins = form.state() != v1::TrainingJob::STATE_RUNNING;
+  if (begins) {
     form.set_state(v1::TrainingJob::STATE_RUNNING);
     *form.mutable_start_time() = Now();
+  }
+  if (begins || elsewhere) {
     auto snapshot = std::make_shared<const v1::TrainingJob>(form);
     // Not waited for, and not needed: without it a next server takes the job for one that waits.
     store_.Update(snapshot, [this, job, snapshot](const absl::Status& status) {
@@ -220,7 +238,7 @@ absl::Status Jobs::SweepOrphans() {
 }
 
 void Jobs::TakeUp(const storage::StoredJob& stored) {
-  auto job = std::make_shared<Job>(stored.job);
+  auto job = std::make_shared<Job>(stored.job, nullptr, options_.limits.datasets);
   spec::Violations violations;
   const auto parsed = spec::ParseTrainingJobSpec(stored.job->spec(), options_.limits, violations);
   job->reserved_bytes = parsed.has_value()

@@ -80,6 +80,13 @@ void AddServeFlags(CLI::App& program, ServerOptions& options) {
       ->check(CLI::Range(0.0, 1e5))
       ->check(IsNumber())
       ->capture_default_str();
+  program
+      .add_option("--datasets", options.datasets_mebibytes,
+                  "MiB for all data sets that clients have sent, on the disk with --data-dir, else "
+                  "in memory; 0: none is taken")
+      ->envname("POLYAKD_DATASETS")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->capture_default_str();
   program.add_option("--max-message", options.max_message_mebibytes, "MiB of the largest request")
       ->envname("POLYAKD_MAX_MESSAGE")
       ->check(CLI::Range(1, 1024))

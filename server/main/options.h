@@ -21,7 +21,8 @@ struct ServerOptions {
   int64_t memory_mebibytes = 0;  // 0: three quarters of the machine's
   int64_t disk_mebibytes = 0;    // of the files of jobs; 0: what the disk has
   int64_t disk_reserve_mebibytes = 32;
-  double retention_days = 0;  // of ended jobs; 0: for ever
+  double retention_days = 0;          // of ended jobs; 0: for ever
+  int64_t datasets_mebibytes = 1024;  // of all data sets that were sent
   int64_t max_message_mebibytes = 16;
   double max_duration_seconds = 24 * 3600;
   std::string log_level = "info";

@@ -22,10 +22,14 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "server/base/build.h"
 #include "server/base/clock.h"
 #include "server/engine/data/built_in.h"
+#include "server/engine/linalg/processor_class.h"
+#include "server/jobs/datasets.h"
 #include "server/jobs/jobs.h"
 #include "server/main/stores.h"
+#include "server/service/dataset_service.h"
 #include "server/service/training_service.h"
 #include "server/telemetry/log.h"
 
@@ -66,14 +70,16 @@ jobs::JobsOptions MakeJobsOptions(const ServerOptions& options) {
 
 // One listener, settings as in docs/decisions/grpc-settings.md.
 std::unique_ptr<grpc::Server> StartGrpc(const ServerOptions& options,
-                                        service::TrainingService& service, int& port) {
+                                        service::TrainingService& training,
+                                        service::DatasetService& datasets, int& port) {
   grpc::EnableDefaultHealthCheckService(true);
   if (options.reflection) {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   }
   grpc::ServerBuilder builder;
   builder.AddListeningPort(options.listen, grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
+  builder.RegisterService(&training);
+  builder.RegisterService(&datasets);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_mebibytes * (1 << 20)));
   // Two servers on one port would share it silently.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -272,6 +278,8 @@ int Serve(const ServerOptions& options) {
   RaiseDescriptorLimit();
   engine::BuiltInDatasets();  // parsed now, not at the first request
   jobs::JobsOptions jobs_options = MakeJobsOptions(options);
+  jobs_options.build = base::BuildName();
+  jobs_options.processor = engine::ProcessorClass();
   jobs_options.on_end = [&log](const v1::TrainingJob& job) { LogEnd(*log, job); };
   jobs_options.on_forget = [&log](const v1::TrainingJob& job) { LogForgotten(*log, job); };
   jobs_options.on_set_aside = [&log](const std::string& uid, const absl::Status& status) {
@@ -284,6 +292,14 @@ int Serve(const ServerOptions& options) {
   if (!stores.ok()) {
     return Refuse(stores.status());
   }
+  jobs::Datasets::Options datasets_options;
+  datasets_options.limits = jobs_options.limits;
+  datasets_options.bytes_max = options.datasets_mebibytes << 20;
+  jobs::Datasets datasets(datasets_options, *stores->datasets, *stores->jobs, clock);
+  if (const absl::Status status = datasets.Load(); !status.ok()) {
+    return Refuse(status);
+  }
+  jobs_options.limits.datasets = &datasets;
   jobs::Jobs jobs(jobs_options, *stores->jobs, *stores->runs, clock);
   const auto recovered = jobs.Recover();
   if (!recovered.ok()) {
@@ -294,10 +310,12 @@ int Serve(const ServerOptions& options) {
   service_options.max_message_bytes = options.max_message_mebibytes << 20;
   service_options.disk_reserve_bytes =
       options.data_dir.empty() ? 0 : options.disk_reserve_mebibytes << 20;
-  service::TrainingService service(jobs, clock, service_options, *log);
+  service_options.dataset_bytes = datasets_options.bytes_max;
+  service::TrainingService training(jobs, clock, service_options, *log);
+  service::DatasetService uploads(datasets, jobs);
   int port = 0;
   const std::unique_ptr<grpc::Server> server =
-      IsServedAlready(options.listen) ? nullptr : StartGrpc(options, service, port);
+      IsServedAlready(options.listen) ? nullptr : StartGrpc(options, training, uploads, port);
   if (server == nullptr) {
     return Refuse(absl::UnavailableError(
         absl::StrCat("can't listen on ", options.listen,

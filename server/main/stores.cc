@@ -11,7 +11,9 @@
 #include "server/engine/linalg/processor_class.h"
 #include "server/engine/trainer/trainer.h"
 #include "server/storage/catalogue/sqlite_job_store.h"
+#include "server/storage/file_dataset_store.h"
 #include "server/storage/file_run_store.h"
+#include "server/storage/memory_dataset_store.h"
 #include "server/storage/memory_job_store.h"
 #include "server/storage/memory_run_store.h"
 
@@ -42,6 +44,14 @@ absl::StatusOr<Stores> OpenInDirectory(const ServerOptions& options, const base:
   }
   runs.reserve_bytes = options.disk_reserve_mebibytes << 20;
   POLYAK_ASSIGN_OR_RETURN(stores.runs, storage::FileRunStore::Open(*stores.files, data_dir, runs));
+  storage::FileDatasetStore::Options datasets;
+  datasets.data_directory = data_dir;
+  datasets.reserve_bytes = runs.reserve_bytes;
+  datasets.on_damage = [log](const absl::Status& status) {
+    log->error("not a data set any more: {}", telemetry::Escape(std::string{status.message()}));
+  };
+  POLYAK_ASSIGN_OR_RETURN(stores.datasets,
+                          storage::FileDatasetStore::Open(*stores.files, datasets));
   storage::SqliteJobStore::Options jobs;
   jobs.directory = data_dir;
   jobs.on_broken = [log](const absl::Status& status) {
@@ -66,6 +76,7 @@ absl::StatusOr<Stores> OpenStores(const ServerOptions& options, const base::Cloc
     Stores stores;
     stores.jobs = std::make_unique<storage::MemoryJobStore>(clock);
     stores.runs = std::make_unique<storage::MemoryRunStore>(engine::kTraceColumns);
+    stores.datasets = std::make_unique<storage::MemoryDatasetStore>();
     return stores;
   }
   auto stores = OpenInDirectory(options, clock, log);

@@ -7,17 +7,19 @@
 #include "server/base/clock.h"
 #include "server/base/posix_file_system.h"
 #include "server/main/options.h"
+#include "server/storage/dataset_store.h"
 #include "server/storage/job_store.h"
 #include "server/storage/run_store.h"
 #include "server/telemetry/log.h"
 
 namespace polyak::server {
 
-// Where this process keeps jobs and records.
+// Where this process keeps jobs, records and data sets.
 struct Stores {
   std::unique_ptr<base::DirectoryLock> lock;
   std::unique_ptr<base::FileSystem> files;
   std::unique_ptr<storage::RunStore> runs;
+  std::unique_ptr<storage::DatasetStore> datasets;
   std::unique_ptr<storage::JobStore> jobs;
 };
 

@@ -22,7 +22,8 @@ int64_t CountValues(const std::vector<engine::ParameterMatrix>& matrices) {
 }  // namespace
 
 absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
-                                                    const storage::RunStore& runs) {
+                                                    const storage::RunStore& runs,
+                                                    const spec::NamedDatasets* datasets) {
   if (!job.has_summary()) {
     return absl::NotFoundError(absl::StrCat(job.name(), " ended before its first record"));
   }
@@ -35,7 +36,7 @@ absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
         absl::StrCat("the newest checkpoint of ", job.name(), " is of iteration ", saved.iteration,
                      ", and its last record of ", job.summary().iterations()));
   }
-  const auto spec = AcceptedSpec(job.spec());
+  const auto spec = AcceptedSpec(job.spec(), datasets);
   if (!spec.has_value()) {
     return absl::NotFoundError(
         absl::StrCat("this version does not accept the spec of ", job.name(), " any more"));

@@ -8,6 +8,7 @@
 #include "polyak/v1/training_job.pb.h"
 #include "server/base/bytes.h"
 #include "server/engine/problems/registry.h"
+#include "server/spec/limits.h"
 #include "server/storage/run_store.h"
 
 namespace polyak::runner {
@@ -25,11 +26,12 @@ struct FinalParameters {
 };
 
 // From the checkpoint that every run leaves at its end.
-//   job: ended.
+//   job: ended.   datasets: as spec::Limits::datasets.
 // Errors: NotFound if there is none, as for a job that ended before its first record, a full disk
 // at the end, or a store without checkpoints; DataLoss; those of the store.
 // Cost: one read of the checkpoint.
 absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
-                                                    const storage::RunStore& runs);
+                                                    const storage::RunStore& runs,
+                                                    const spec::NamedDatasets* datasets = nullptr);
 
 }  // namespace polyak::runner

@@ -126,16 +126,19 @@ v1::Forecast ForecastRun(const PreparedJob& job) {
   return forecast;
 }
 
-std::optional<spec::ExperimentSpec> AcceptedSpec(const v1::TrainingJobSpec& spec) {
+std::optional<spec::ExperimentSpec> AcceptedSpec(const v1::TrainingJobSpec& spec,
+                                                 const spec::NamedDatasets* datasets) {
   spec::Limits limits;
+  limits.datasets = datasets;
   limits.max_iterations = std::numeric_limits<int64_t>::max();
   limits.max_duration_seconds = std::numeric_limits<double>::infinity();
   spec::Violations violations;
   return spec::ParseTrainingJobSpec(spec, limits, violations);
 }
 
-engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec, int64_t dimension_max) {
-  const auto accepted = AcceptedSpec(spec);
+engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec,
+                                     const spec::NamedDatasets* datasets, int64_t dimension_max) {
+  const auto accepted = AcceptedSpec(spec, datasets);
   if (!accepted.has_value()) {
     return {};
   }

@@ -35,13 +35,16 @@ std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
 
 // A spec that was accepted once, whatever the limits of the server were then; nothing if this
 // version does not accept it any more.
-std::optional<spec::ExperimentSpec> AcceptedSpec(const v1::TrainingJobSpec& spec);
+//   datasets: as spec::Limits::datasets.
+std::optional<spec::ExperimentSpec> AcceptedSpec(const v1::TrainingJobSpec& spec,
+                                                 const spec::NamedDatasets* datasets);
 
 // The linearised dynamics of an accepted spec, data drawn anew: not available for a quadratic of
 // more than dimension_max, where engine::Linearize has none, nor for a spec that this version does
 // not accept any more.
 // May throw std::bad_alloc.  Cost: Instantiate and engine::Linearize.
-engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec, int64_t dimension_max);
+engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec,
+                                     const spec::NamedDatasets* datasets, int64_t dimension_max);
 
 // The forecast with the iterations that the predicted rate implies.
 v1::Forecast ForecastRun(const PreparedJob& job);

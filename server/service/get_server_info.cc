@@ -26,6 +26,7 @@ void DescribeLimits(const jobs::JobsOptions& options, const ServiceOptions& serv
     limits.set_disk_bytes(static_cast<int64_t>(options.limits.disk_bytes));
   }
   limits.set_disk_reserve_bytes(service.disk_reserve_bytes);
+  limits.set_dataset_bytes(service.dataset_bytes);
   if (options.retention != absl::InfiniteDuration()) {
     limits.mutable_retention()->set_seconds(absl::ToInt64Seconds(options.retention));
   }

@@ -13,7 +13,8 @@ struct ServiceOptions {
   int64_t max_watchers = 5000;
   int64_t max_message_bytes = 16 << 20;
   int64_t max_read_parameters = 100'000'000;
-  int64_t disk_reserve_bytes = 0;  // to be published
+  int64_t disk_reserve_bytes = 0;  // to be published, like the next
+  int64_t dataset_bytes = 0;
 };
 
 // polyak.v1.TrainingService over gRPC's callback API, a file a method. Decides nothing about jobs.

@@ -5,6 +5,8 @@
 
 namespace polyak::spec {
 
+class NamedDatasets;
+
 // What a server accepts; above it a request is refused, never cut down. Published by GetServerInfo.
 struct Limits {
   int64_t max_iterations = 1'000'000'000;
@@ -19,6 +21,8 @@ struct Limits {
   double memory_bytes = 4e9;  // of all jobs together
   // Of the files of all jobs together.
   double disk_bytes = std::numeric_limits<double>::infinity();
+  // Those that a spec can name beside the built-in ones; outlives whoever parses. Null: none.
+  const NamedDatasets* datasets = nullptr;
 };
 
 }  // namespace polyak::spec

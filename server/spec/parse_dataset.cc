@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/engine/data/built_in.h"
+#include "server/spec/named_datasets.h"
 #include "server/spec/parse_values.h"
 
 namespace polyak::spec {
@@ -33,21 +34,30 @@ void ParseInline(const v1::InlineDataset& message, const Limits& limits, const s
   parsed.outputs = targets->cols();
 }
 
-void ParseBuiltIn(const std::string& name, const std::string& path, ParsedDataset& parsed,
-                  Violations& violations) {
-  const engine::BuiltInDataset* set = engine::FindBuiltInDataset(name);
-  if (set == nullptr) {
-    std::string accepted;
-    for (const engine::BuiltInDataset& known : engine::BuiltInDatasets()) {
-      absl::StrAppend(&accepted, accepted.empty() ? "" : ", ", std::string(known.name));
-    }
-    violations.Add(path + ".name", Refusal(Quoted(name), accepted));
+void ParseName(const std::string& name, const Limits& limits, const std::string& path,
+               ParsedDataset& parsed, Violations& violations) {
+  if (const engine::BuiltInDataset* set = engine::FindBuiltInDataset(name); set != nullptr) {
+    parsed.spec.source = set->data;
+    parsed.examples = set->data->features.rows();
+    parsed.inputs = set->data->features.cols();
+    parsed.outputs = set->data->targets.cols();
     return;
   }
-  parsed.spec.source = set->data;
-  parsed.examples = set->data->features.rows();
-  parsed.inputs = set->data->features.cols();
-  parsed.outputs = set->data->targets.cols();
+  if (limits.datasets != nullptr) {
+    if (auto stored = limits.datasets->Find(name); stored.has_value()) {
+      parsed.examples = stored->examples;
+      parsed.inputs = stored->input_dimension;
+      parsed.outputs = stored->output_dimension;
+      parsed.spec.source = *std::move(stored);
+      return;
+    }
+  }
+  std::string accepted;
+  for (const engine::BuiltInDataset& known : engine::BuiltInDatasets()) {
+    absl::StrAppend(&accepted, std::string{known.name}, ", ");
+  }
+  violations.Add(path + ".name",
+                 Refusal(Quoted(name), absl::StrCat(accepted, "or one that was sent before")));
 }
 
 void ParseSyntheticShape(const v1::SyntheticDataset& message, const DatasetRules& rules,
@@ -152,7 +162,7 @@ ParsedDataset ParseDataset(const v1::Dataset& message, const DatasetRules& rules
       ParseSynthetic(message.synthetic(), rules, limits, path + ".synthetic", parsed, violations);
       break;
     case v1::Dataset::kName:
-      ParseBuiltIn(message.name(), path, parsed, violations);
+      ParseName(message.name(), limits, path, parsed, violations);
       break;
     case v1::Dataset::SOURCE_NOT_SET:
       violations.Add(path + ".source", Refusal("not set", "inline, synthetic or name"));

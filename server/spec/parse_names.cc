@@ -58,10 +58,11 @@ void CheckRequestId(const std::string& request_id, Violations& violations) {
   }
 }
 
-void CheckDisplayName(const std::string& display_name, Violations& violations) {
+void CheckDisplayName(const std::string& display_name, Violations& violations,
+                      const std::string& path) {
   if (display_name.size() > kTextBytesMax) {
-    violations.Add("display_name", absl::StrCat("has ", display_name.size(),
-                                                " bytes; accepted: up to ", kTextBytesMax));
+    violations.Add(
+        path, absl::StrCat("has ", display_name.size(), " bytes; accepted: up to ", kTextBytesMax));
   }
 }
 

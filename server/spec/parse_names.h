@@ -20,7 +20,8 @@ bool CheckJobName(const std::string& name, Violations& violations);
 // An empty one is fine: the server makes one.
 void CheckJobId(const std::string& id, Violations& violations);
 void CheckRequestId(const std::string& request_id, Violations& violations);
-void CheckDisplayName(const std::string& display_name, Violations& violations);
+void CheckDisplayName(const std::string& display_name, Violations& violations,
+                      const std::string& path = "display_name");
 void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels,
                  Violations& violations);
 

@@ -42,6 +42,13 @@ struct ListResult {
 
 using ListDone = std::function<void(absl::StatusOr<ListResult>)>;
 
+// Which jobs name a data set in their specs.
+struct DatasetUse {
+  int64_t jobs = 0;
+  std::string one;  // the name of one of them
+};
+using DatasetUseDone = std::function<void(absl::StatusOr<DatasetUse>)>;
+
 // A job as it is found when a server starts.
 struct StoredJob {
   JobSnapshot job;
@@ -74,6 +81,8 @@ class JobStore {
   // The `limit` jobs that ended first, those that ended earliest in front; otherwise as List, of
   // one page.
   virtual void ListEnded(int64_t limit, ListDone done) const = 0;
+  // dataset: "datasets/{id}".
+  virtual void FindDatasetUse(const std::string& dataset, DatasetUseDone done) const = 0;
   // Every job that has no end_time, in the order of their creation; damaged ones are left out.
   // Before anything else is called.
   virtual absl::StatusOr<std::vector<StoredJob>> LoadUnfinished() = 0;

@@ -37,6 +37,20 @@ absl::Status RequestJobRemoved(const std::string& request_id, const std::string&
                                                ", which was deleted; accepted: an unused one"));
 }
 
+std::string NamedDataset(const v1::TrainingJobSpec& spec) {
+  switch (spec.problem_case()) {
+    case v1::TrainingJobSpec::kQuadratic:
+      return spec.quadratic().least_squares().dataset().name();
+    case v1::TrainingJobSpec::kReluNetwork:
+      return spec.relu_network().dataset().name();
+    case v1::TrainingJobSpec::kDeepLinearNetwork:
+      return spec.deep_linear_network().dataset().name();
+    case v1::TrainingJobSpec::PROBLEM_NOT_SET:
+      break;
+  }
+  return "";
+}
+
 absl::Status NoJob(bool has_tombstone) {
   return absl::NotFoundError(has_tombstone ? "expired" : "unknown");
 }

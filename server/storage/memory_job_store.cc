@@ -178,6 +178,20 @@ void MemoryJobStore::ListEnded(int64_t limit, ListDone done) const {
   done(std::move(result));
 }
 
+void MemoryJobStore::FindDatasetUse(const std::string& dataset, DatasetUseDone done) const {
+  DatasetUse use;
+  {
+    const base::MutexLock lock(&mutex_);
+    for (const auto& [sequence, stored] : jobs_) {
+      if (NamedDataset(stored.job->spec()) == dataset) {
+        use.one = use.jobs == 0 ? stored.job->name() : std::min(use.one, stored.job->name());
+        ++use.jobs;
+      }
+    }
+  }
+  done(std::move(use));
+}
+
 absl::StatusOr<std::vector<StoredJob>> MemoryJobStore::LoadUnfinished() {
   const base::MutexLock lock(&mutex_);
   std::vector<StoredJob> unfinished;

@@ -382,6 +382,27 @@ TEST_P(JobStoreTest, GivesAllNumbersOfASpecBack) {
 }
 
 // The order in which changes were asked for is the order in which they are made and answered.
+TEST_P(JobStoreTest, KnowsWhichJobsNameADataSet) {
+  const auto insert = [this](const std::string& name, const std::string& dataset) {
+    const auto job = MakeJob(name);
+    job->mutable_spec()->mutable_relu_network()->mutable_dataset()->set_name(dataset);
+    ASSERT_TRUE(calls_->Insert(job).ok());
+  };
+  insert("b", "datasets/1");
+  insert("a", "datasets/1");
+  insert("c", "datasets/2");
+  const auto use = calls_->FindDatasetUse("datasets/1");
+  ASSERT_TRUE(use.ok()) << use.status();
+  EXPECT_EQ(use->jobs, 2);
+  EXPECT_EQ(use->one, "a");
+  EXPECT_EQ(calls_->FindDatasetUse("datasets/3")->jobs, 0);
+  EXPECT_EQ(calls_->FindDatasetUse("datasets/3")->one, "");
+  ASSERT_TRUE(calls_->Remove("a").ok());
+  EXPECT_EQ(calls_->FindDatasetUse("datasets/1")->one, "b");
+  ASSERT_TRUE(calls_->Remove("b").ok());
+  EXPECT_EQ(calls_->FindDatasetUse("datasets/1")->jobs, 0);
+}
+
 TEST_P(JobStoreTest, AnswersChangesInTheirOrder) {
   constexpr int kChanges = 300;
   base::Mutex mutex;

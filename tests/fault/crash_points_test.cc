@@ -237,6 +237,9 @@ class EarlyStore : public storage::JobStore {
   void ListEnded(int64_t limit, storage::ListDone done) const override {
     below_.ListEnded(limit, std::move(done));
   }
+  void FindDatasetUse(const std::string& dataset, storage::DatasetUseDone done) const override {
+    below_.FindDatasetUse(dataset, std::move(done));
+  }
   absl::StatusOr<std::vector<storage::StoredJob>> LoadUnfinished() override {
     return below_.LoadUnfinished();
   }

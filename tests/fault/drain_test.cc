@@ -17,6 +17,7 @@
 #include "google/protobuf/text_format.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "server/base/mutex.h"
 #include "tests/fault/durable_server.h"
 
 namespace polyak {
@@ -30,12 +31,14 @@ constexpr char kEndless[] =
     "quadratic { spectrum { generated { dimension: 5000 condition_number: 1e8 } } } "
     "optimizer { gradient_descent {} } stopping { max_iterations: 1000000000 }";
 
-// Reads until the stream ends, or only the first event.
+// Reads until the stream ends, or only the first event. The mutex shows ThreadSanitizer the order
+// of gRPC's calls (docs/decisions/thread-sanitizer.md).
 class Watch : public grpc::ClientReadReactor<v1::WatchTrainingJobResponse> {
  public:
   Watch(v1::TrainingService::Stub& stub, const std::string& job, bool stuck, std::latch& open,
         std::latch& ended)
       : stuck_(stuck), open_(open), ended_(ended) {
+    const base::MutexLock lock(&mutex_);
     request_.set_name(job);
     stub.async()->WatchTrainingJob(&context_, &request_, this);
     StartRead(&event_);
@@ -43,25 +46,35 @@ class Watch : public grpc::ClientReadReactor<v1::WatchTrainingJobResponse> {
   }
 
   void OnReadDone(bool ok) override {
+    const base::MutexLock lock(&mutex_);
     if (!ok) {
       return;
     }
     if (event_.has_snapshot()) {
       open_.count_down();
     }
-    terminal = terminal || event_.has_terminal();
+    terminal_ = terminal_ || event_.has_terminal();
     if (!stuck_) {
       StartRead(&event_);
     }
   }
   void OnDone(const grpc::Status& end) override {
-    status = end;
+    {
+      const base::MutexLock lock(&mutex_);
+      status_ = end;
+    }
     ended_.count_down();
   }
   void Cancel() { context_.TryCancel(); }
 
-  bool terminal = false;
-  grpc::Status status;
+  bool terminal() const {
+    const base::MutexLock lock(&mutex_);
+    return terminal_;
+  }
+  grpc::Status status() const {
+    const base::MutexLock lock(&mutex_);
+    return status_;
+  }
 
  private:
   const bool stuck_;
@@ -70,6 +83,9 @@ class Watch : public grpc::ClientReadReactor<v1::WatchTrainingJobResponse> {
   grpc::ClientContext context_;
   v1::WatchTrainingJobRequest request_;
   v1::WatchTrainingJobResponse event_;
+  mutable base::Mutex mutex_;
+  bool terminal_ = false;
+  grpc::Status status_;
 };
 
 client::Client Connect(const DurableServer& server) {
@@ -132,10 +148,11 @@ double Drain(DurableServer& server) {
   }
   ended.wait();
   for (int k = 0; k < kWatches; ++k) {
-    EXPECT_FALSE(watches[static_cast<size_t>(k)]->terminal);
+    EXPECT_FALSE(watches[static_cast<size_t>(k)]->terminal());
     if (k >= kStuck) {
-      EXPECT_EQ(watches[static_cast<size_t>(k)]->status.error_code(), grpc::StatusCode::UNAVAILABLE)
-          << watches[static_cast<size_t>(k)]->status.error_message();
+      EXPECT_EQ(watches[static_cast<size_t>(k)]->status().error_code(),
+                grpc::StatusCode::UNAVAILABLE)
+          << watches[static_cast<size_t>(k)]->status().error_message();
     }
   }
   return seconds;

@@ -37,7 +37,7 @@ const std::vector<Library>& Libraries() {
       {"yaml-cpp/", "yaml-cpp", {"client/cli"}},
       {"SQLiteCpp/", "SQLiteCpp", {"server/storage/catalogue"}},
       {"sqlite3.h", "SQLite::SQLite3", {"server/storage/catalogue"}},
-      {"openssl/", "OpenSSL::Crypto", {"server/storage/catalogue"}},
+      {"openssl/", "OpenSSL::Crypto", {"server/storage", "client/cpp"}},
       {"absl/", "", {"server", "client"}},  // polyak_options links it everywhere
   };
   return libraries;

@@ -58,6 +58,10 @@ class JobStoreCalls {
     return Await<absl::StatusOr<storage::ListResult>>(
         [&](auto done) { store_.ListEnded(limit, done); });
   }
+  absl::StatusOr<storage::DatasetUse> FindDatasetUse(const std::string& dataset) {
+    return Await<absl::StatusOr<storage::DatasetUse>>(
+        [&](auto done) { store_.FindDatasetUse(dataset, done); });
+  }
 
  private:
   storage::JobStore& store_;

@@ -23,9 +23,9 @@ constexpr char kDescription[] =
     "  polyak race relu --first-examples 50\n";
 
 constexpr RegisterCommand kCommands[] = {
-    RegisterSubmit,     RegisterWatch,  RegisterWait,    RegisterGet,  RegisterList,
-    RegisterCancel,     RegisterDelete, RegisterPreview, RegisterRace, RegisterPlot,
-    RegisterParameters, RegisterInfo,   RegisterDemo,
+    RegisterSubmit,     RegisterWatch,   RegisterWait,    RegisterGet,  RegisterList,
+    RegisterCancel,     RegisterDelete,  RegisterPreview, RegisterRace, RegisterPlot,
+    RegisterParameters, RegisterDataset, RegisterInfo,    RegisterDemo,
 };
 
 // Turns a format's name into its number, as CLI11 reads an enum; its own check lists both.

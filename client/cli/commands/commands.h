@@ -26,6 +26,7 @@ void RegisterCancel(CLI::App& program, const Context& context, Action& action);
 void RegisterDelete(CLI::App& program, const Context& context, Action& action);
 void RegisterPlot(CLI::App& program, const Context& context, Action& action);
 void RegisterParameters(CLI::App& program, const Context& context, Action& action);
+void RegisterDataset(CLI::App& program, const Context& context, Action& action);
 void RegisterInfo(CLI::App& program, const Context& context, Action& action);
 void RegisterDemo(CLI::App& program, const Context& context, Action& action);
 

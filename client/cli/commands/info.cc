@@ -47,6 +47,8 @@ ExitCode Info(const Context& context) {
     add("disk kept free",
         absl::StrFormat("%.4g GB", static_cast<double>(limits.disk_reserve_bytes()) / 1e9));
   }
+  add("data sets that were sent",
+      absl::StrFormat("up to %.4g GB", static_cast<double>(limits.dataset_bytes()) / 1e9));
   add("ended jobs are kept",
       limits.has_retention()
           ? absl::StrFormat("%.4g days", static_cast<double>(limits.retention().seconds()) / 86400)

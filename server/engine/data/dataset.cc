@@ -108,6 +108,11 @@ absl::StatusOr<Dataset> MakeDataset(const DatasetSpec& spec, Seed job_seed) {
   Dataset data;
   if (const auto* shared = std::get_if<std::shared_ptr<const Dataset>>(&spec.source)) {
     data = **shared;
+  } else if (const auto* stored = std::get_if<StoredDataSpec>(&spec.source)) {
+    POLYAK_ASSIGN_OR_RETURN(
+        data,
+        stored->load(spec.first_examples == 0 ? stored->examples
+                                              : std::min(spec.first_examples, stored->examples)));
   } else {
     const auto& synthetic = std::get<SyntheticDataSpec>(spec.source);
     const Seed seed = synthetic.seed.value_or(job_seed);

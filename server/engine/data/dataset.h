@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <variant>
@@ -41,15 +42,26 @@ struct SyntheticDataSpec {
   double correlation = 0;                  // c of kUnitSphere, in [0, 1)
 };
 
+// Data that lie elsewhere until they are needed.
+struct StoredDataSpec {
+  int64_t examples = 0;
+  int64_t input_dimension = 0;
+  int64_t output_dimension = 0;
+  // The first so many examples. Safe from any thread.
+  //   Errors: of where they lie.   Cost: reads them all, keeps those.
+  std::function<absl::StatusOr<Dataset>(int64_t count)> load;
+};
+
 struct DatasetSpec {
-  std::variant<std::shared_ptr<const Dataset>, SyntheticDataSpec> source;
+  std::variant<std::shared_ptr<const Dataset>, SyntheticDataSpec, StoredDataSpec> source;
   int64_t first_examples = 0;  // 0: all. Cut first, then scaled
   FeatureScaling scaling = FeatureScaling::kNone;
 };
 
 // The data set a spec means, cut and scaled.
 // Errors: InvalidArgument for a zero row under kUnitNorm (names the row), or first_examples beyond
-// the data. Cost: O(n d_x), and one QR of n x d_x when a condition number is given.
+// the data; those of stored data. Cost: O(n d_x), and one QR of n x d_x when a condition number is
+// given.
 absl::StatusOr<Dataset> MakeDataset(const DatasetSpec& spec, Seed job_seed);
 
 }  // namespace polyak::engine

@@ -25,6 +25,9 @@ DataShape ShapeOf(const DatasetSpec& spec) {
     shape = {static_cast<double>((*data)->features.rows()),
              static_cast<double>((*data)->features.cols()),
              static_cast<double>((*data)->targets.cols())};
+  } else if (const auto* stored = std::get_if<StoredDataSpec>(&spec.source)) {
+    shape = {static_cast<double>(stored->examples), static_cast<double>(stored->input_dimension),
+             static_cast<double>(stored->output_dimension)};
   } else {
     const auto& synthetic = std::get<SyntheticDataSpec>(spec.source);
     shape = {static_cast<double>(synthetic.examples),

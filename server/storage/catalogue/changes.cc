@@ -39,6 +39,8 @@ Changes::Changes(Connection& connection)
       forget_tombstone_(connection.database(), "DELETE FROM tombstones WHERE name = ?"),
       remove_job_(connection.database(), "DELETE FROM jobs WHERE sequence = ?"),
       remove_spec_(connection.database(), "DELETE FROM specs WHERE sequence = ?"),
+      write_dataset_use_(connection.database(), "INSERT INTO dataset_uses VALUES (?, ?)"),
+      remove_dataset_use_(connection.database(), "DELETE FROM dataset_uses WHERE sequence = ?"),
       forget_requests_(connection.database(),
                        "DELETE FROM requests WHERE request_id IN "
                        "(SELECT request_id FROM requests WHERE expiry <= ? LIMIT 1024)"),
@@ -74,6 +76,9 @@ absl::Status Changes::Make(const InsertJob& insert, int64_t now) {
       .Step();
   const int64_t sequence = connection_.database().getLastInsertRowid();
   WriteSpec(sequence, row);
+  if (const std::string dataset = NamedDataset(insert.job->spec()); !dataset.empty()) {
+    StatementUse(write_dataset_use_, dataset, sequence).Step();
+  }
   StatementUse(forget_tombstone_, row.name).Step();
   if (!insert.request_id.empty()) {
     const int64_t expiry = now + absl::ToInt64Microseconds(kRequestLife);
@@ -139,6 +144,7 @@ absl::Status Changes::Make(const RemoveJob& remove, int64_t now) {
   }
   StatementUse(remove_job_, sequence).Step();
   StatementUse(remove_spec_, sequence).Step();
+  StatementUse(remove_dataset_use_, sequence).Step();
   const int64_t expiry = now + absl::ToInt64Microseconds(kTombstoneLife);
   StatementUse(write_tombstone_, remove.name, expiry).Step();
   return absl::OkStatus();

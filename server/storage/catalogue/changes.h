@@ -71,6 +71,8 @@ class Changes {
   SQLite::Statement forget_tombstone_;
   SQLite::Statement remove_job_;
   SQLite::Statement remove_spec_;
+  SQLite::Statement write_dataset_use_;
+  SQLite::Statement remove_dataset_use_;
   SQLite::Statement forget_requests_;
   SQLite::Statement forget_tombstones_;
 };

@@ -41,6 +41,9 @@ Queries::Queries(Connection& connection, std::function<void(absl::Status)> on_da
             POLYAK_SELECT_ROW " FROM jobs WHERE sequence < ? ORDER BY sequence DESC LIMIT ?"),
       list_ended_(connection.database(), POLYAK_SELECT_ROW
                   " FROM jobs INDEXED BY ended_jobs WHERE ended > 0 ORDER BY ended, sequence"),
+      find_dataset_use_(connection.database(),
+                        "SELECT COUNT(*), MIN(name) FROM dataset_uses JOIN jobs USING (sequence) "
+                        "WHERE dataset = ?"),
       load_unfinished_(connection.database(), POLYAK_SELECT_JOB
                        " FROM jobs INDEXED BY unfinished_jobs WHERE ended = 0 ORDER BY sequence"),
       load_uids_(connection.database(), "SELECT uid FROM jobs") {}
@@ -115,6 +118,15 @@ absl::StatusOr<ListResult> Queries::ListEnded(int64_t limit) {
       }
     }
     return result;
+  });
+}
+
+absl::StatusOr<DatasetUse> Queries::FindDatasetUse(const std::string& dataset) {
+  return connection_.Try([&]() -> absl::StatusOr<DatasetUse> {
+    StatementUse use(find_dataset_use_, dataset);
+    use.Step();
+    const int64_t jobs = use.Int(0);
+    return DatasetUse{jobs, jobs == 0 ? "" : use.Bytes(1)};
   });
 }
 

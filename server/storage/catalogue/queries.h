@@ -30,6 +30,7 @@ class Queries {
   // Cost: O(rows_max), without the explicit numbers of specs.
   absl::StatusOr<bool> ListSome(ListPage& page, int64_t rows_max, ListResult& result);
   absl::StatusOr<ListResult> ListEnded(int64_t limit);
+  absl::StatusOr<DatasetUse> FindDatasetUse(const std::string& dataset);
   // Cost: O(number of unfinished jobs).
   absl::StatusOr<std::vector<StoredJob>> LoadUnfinished();
   absl::StatusOr<std::vector<std::string>> LoadUids();
@@ -47,6 +48,7 @@ class Queries {
   SQLite::Statement find_request_;
   SQLite::Statement list_;
   SQLite::Statement list_ended_;
+  SQLite::Statement find_dataset_use_;
   SQLite::Statement load_unfinished_;
   SQLite::Statement load_uids_;
 };

@@ -42,8 +42,18 @@ CREATE TABLE tombstones (
 CREATE INDEX tombstones_by_expiry ON tombstones (expiry);
 )sql";
 
+// Which jobs name which data set.
+constexpr char kVersion2[] = R"sql(
+CREATE TABLE dataset_uses (
+  dataset TEXT NOT NULL,
+  sequence INTEGER NOT NULL,
+  PRIMARY KEY (dataset, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dataset_uses_by_job ON dataset_uses (sequence);
+)sql";
+
 // Entry k leads from version k to k + 1.
-constexpr const char* kMigrations[] = {kVersion1};
+constexpr const char* kMigrations[] = {kVersion1, kVersion2};
 static_assert(sizeof(kMigrations) / sizeof(kMigrations[0]) == kCatalogueVersion);
 
 int Ask(SQLite::Database& database, const char* question) {

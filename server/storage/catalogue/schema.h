@@ -10,7 +10,7 @@ namespace polyak::storage {
 
 // The version of the tables that this program writes, in PRAGMA user_version;
 // docs/formats/catalogue.md has them all.
-constexpr int kCatalogueVersion = 1;
+constexpr int kCatalogueVersion = 2;
 // PRAGMA application_id of a catalogue: "Plyk".
 constexpr int32_t kCatalogueApplicationId = 0x506c796b;
 

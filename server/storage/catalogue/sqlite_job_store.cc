@@ -7,7 +7,7 @@
 #include "server/base/check.h"
 #include "server/base/overloaded.h"
 #include "server/base/status_macros.h"
-#include "server/storage/catalogue/sha256.h"
+#include "server/storage/sha256.h"
 
 namespace polyak::storage {
 namespace {
@@ -133,6 +133,12 @@ void SqliteJobStore::List(const ListPage& page, ListDone done) const {
 void SqliteJobStore::ListEnded(int64_t limit, ListDone done) const {
   thread_->Submit([limit, done = std::move(done)](Queries* queries, const absl::Status& broken) {
     done(queries == nullptr ? broken : queries->ListEnded(limit));
+  });
+}
+
+void SqliteJobStore::FindDatasetUse(const std::string& dataset, DatasetUseDone done) const {
+  thread_->Submit([dataset, done = std::move(done)](Queries* queries, const absl::Status& broken) {
+    done(queries == nullptr ? broken : queries->FindDatasetUse(dataset));
   });
 }
 

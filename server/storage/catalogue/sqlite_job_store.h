@@ -54,6 +54,7 @@ class SqliteJobStore : public JobStore {
   void FindRequest(const RequestKey& key, GetDone done) const override;
   void List(const ListPage& page, ListDone done) const override;
   void ListEnded(int64_t limit, ListDone done) const override;
+  void FindDatasetUse(const std::string& dataset, DatasetUseDone done) const override;
   absl::StatusOr<std::vector<StoredJob>> LoadUnfinished() override;
   absl::StatusOr<std::vector<std::string>> LoadUids() override;
   bool survives_restart() const override { return true; }

@@ -30,6 +30,30 @@ using ::testing::SizeIs;
 
 using WatchWriter = grpc::ServerWriter<v1::WatchTrainingJobResponse>;
 
+// The requests of one method, in their order. Safe from any thread.
+template <typename Request>
+class Calls {
+ public:
+  // Returns its number, from 0.
+  size_t Add(const Request& request) {
+    const std::lock_guard lock(mutex_);
+    requests_.push_back(request);
+    return requests_.size() - 1;
+  }
+  void Clear() {
+    const std::lock_guard lock(mutex_);
+    requests_.clear();
+  }
+  std::vector<Request> all() const {
+    const std::lock_guard lock(mutex_);
+    return requests_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<Request> requests_;
+};
+
 // Answers call number k (from 0) of a method as the test says.
 class ScriptedServer : public v1::TrainingService::Service {
  public:
@@ -46,22 +70,22 @@ class ScriptedServer : public v1::TrainingService::Service {
   grpc::Status CreateTrainingJob(grpc::ServerContext* /*context*/,
                                  const v1::CreateTrainingJobRequest* request,
                                  v1::CreateTrainingJobResponse* response) override {
-    created.push_back(*request);
+    const size_t number = created.Add(*request);
     response->mutable_training_job()->set_name("trainingJobs/a");
-    return on_create(created.size() - 1);
+    return on_create(number);
   }
   grpc::Status WaitTrainingJob(grpc::ServerContext* /*context*/,
                                const v1::WaitTrainingJobRequest* request,
                                v1::WaitTrainingJobResponse* response) override {
-    waited.push_back(*request);
-    *response->mutable_training_job() = on_wait(waited.size() - 1);
+    const size_t number = waited.Add(*request);
+    *response->mutable_training_job() = on_wait(number);
     return grpc::Status::OK;
   }
   grpc::Status WatchTrainingJob(grpc::ServerContext* context,
                                 const v1::WatchTrainingJobRequest* request,
                                 WatchWriter* writer) override {
-    watched.push_back(*request);
-    return on_watch(watched.size() - 1, *context, *writer);
+    const size_t number = watched.Add(*request);
+    return on_watch(number, *context, *writer);
   }
 
   const std::string& address() const { return address_; }
@@ -70,9 +94,9 @@ class ScriptedServer : public v1::TrainingService::Service {
   std::function<grpc::Status(size_t)> on_create = [](size_t) { return grpc::Status::OK; };
   std::function<v1::TrainingJob(size_t)> on_wait;
   std::function<grpc::Status(size_t, grpc::ServerContext&, WatchWriter&)> on_watch;
-  std::vector<v1::CreateTrainingJobRequest> created;
-  std::vector<v1::WaitTrainingJobRequest> waited;
-  std::vector<v1::WatchTrainingJobRequest> watched;
+  Calls<v1::CreateTrainingJobRequest> created;
+  Calls<v1::WaitTrainingJobRequest> waited;
+  Calls<v1::WatchTrainingJobRequest> watched;
 
  private:
   std::string address_;
@@ -168,21 +192,21 @@ TEST_F(ClientTest, SubmitKeepsOneRequestIdOverAllItsTries) {
   server_.on_create = [](size_t call) { return call < 3 ? kUnavailable : grpc::Status::OK; };
   Client client = Connect();
   ASSERT_TRUE(client.Submit({}).ok());
-  ASSERT_EQ(server_.created.size(), 4u);
-  const std::string id = server_.created[0].request_id();
+  ASSERT_EQ(server_.created.all().size(), 4u);
+  const std::string id = server_.created.all()[0].request_id();
   EXPECT_THAT(id, SizeIs(AllOf(Ge(16u), ::testing::Le(64u))));
-  for (const auto& request : server_.created) {
+  for (const auto& request : server_.created.all()) {
     EXPECT_EQ(request.request_id(), id);
   }
   ASSERT_TRUE(client.Submit({}).ok());
-  EXPECT_NE(server_.created.back().request_id(), id);
+  EXPECT_NE(server_.created.all().back().request_id(), id);
 }
 
 TEST_F(ClientTest, SubmitKeepsTheRequestIdItWasGiven) {
   v1::CreateTrainingJobRequest request;
   request.set_request_id("mine");
   ASSERT_TRUE(Connect().Submit(request).ok());
-  EXPECT_EQ(server_.created[0].request_id(), "mine");
+  EXPECT_EQ(server_.created.all()[0].request_id(), "mine");
 }
 
 TEST_F(ClientTest, PausesGrowWhileTheServerIsUnavailable) {
@@ -211,7 +235,7 @@ TEST_F(ClientTest, AFullServerThatNamesNoDelayIsNotTriedAgain) {
     return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the job is too large");
   };
   EXPECT_EQ(Connect().Submit({}).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(server_.created.size(), 1u);
+  EXPECT_EQ(server_.created.all().size(), 1u);
 }
 
 TEST_F(ClientTest, NoOtherCodeIsTriedAgain) {
@@ -219,12 +243,12 @@ TEST_F(ClientTest, NoOtherCodeIsTriedAgain) {
     if (code == grpc::StatusCode::UNAVAILABLE || code == grpc::StatusCode::RESOURCE_EXHAUSTED) {
       continue;
     }
-    server_.created.clear();
+    server_.created.Clear();
     server_.on_create = [code](size_t) {
       return grpc::Status(static_cast<grpc::StatusCode>(code), "no");
     };
     EXPECT_EQ(static_cast<int>(Connect().Submit({}).status().code()), code);
-    EXPECT_EQ(server_.created.size(), 1u) << code;
+    EXPECT_EQ(server_.created.all().size(), 1u) << code;
   }
 }
 
@@ -235,7 +259,7 @@ TEST_F(ClientTest, GivesUpWithTheLastErrorOnceTheTimeIsOver) {
   const absl::Duration give_up_after = absl::Milliseconds(700);
   const absl::Status status = Connect(give_up_after).Submit({}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(status.message(), absl::StrCat("try ", server_.created.size() - 1));
+  EXPECT_EQ(status.message(), absl::StrCat("try ", server_.created.all().size() - 1));
   // Pauses of at least 100, 200, 400 ms: no fourth one ends in time. At most 200 and 400 ms: two
   // do.
   EXPECT_GE(pauses_.size(), 1u);
@@ -250,7 +274,7 @@ TEST_F(ClientTest, GivesUpWithTheLastErrorOnceTheTimeIsOver) {
 TEST_F(ClientTest, WithNoTimeToGiveThereIsOneTry) {
   server_.on_create = [](size_t) { return kUnavailable; };
   EXPECT_FALSE(Connect(absl::ZeroDuration()).Submit({}).ok());
-  EXPECT_EQ(server_.created.size(), 1u);
+  EXPECT_EQ(server_.created.all().size(), 1u);
   EXPECT_THAT(pauses_, SizeIs(0));
 }
 
@@ -275,10 +299,10 @@ TEST_F(ClientTest, ACutWatchResumesAfterTheLastRecordDelivered) {
   EXPECT_EQ(job->state(), v1::TrainingJob::STATE_SUCCEEDED);
   EXPECT_EQ(recorder.order, "SICSSI");
   EXPECT_THAT(recorder.iterations, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12));
-  ASSERT_EQ(server_.watched.size(), 3u);
-  EXPECT_FALSE(server_.watched[0].has_after_iteration());
-  EXPECT_EQ(server_.watched[1].after_iteration(), 9);
-  EXPECT_EQ(server_.watched[2].after_iteration(), 9);
+  ASSERT_EQ(server_.watched.all().size(), 3u);
+  EXPECT_FALSE(server_.watched.all()[0].has_after_iteration());
+  EXPECT_EQ(server_.watched.all()[1].after_iteration(), 9);
+  EXPECT_EQ(server_.watched.all()[2].after_iteration(), 9);
 }
 
 TEST_F(ClientTest, AStreamThatEndsWithoutTerminalIsACut) {
@@ -291,7 +315,7 @@ TEST_F(ClientTest, AStreamThatEndsWithoutTerminalIsACut) {
   };
   Recorder recorder;
   EXPECT_TRUE(Connect().Watch(Watching(), recorder).ok());
-  EXPECT_EQ(server_.watched.size(), 2u);
+  EXPECT_EQ(server_.watched.all().size(), 2u);
 }
 
 TEST_F(ClientTest, EventsOfANewerServerAndEmptyBatchesArePassedOver) {
@@ -330,7 +354,7 @@ TEST_F(ClientTest, AWatchOfNoJobIsNotTriedAgain) {
   };
   Recorder recorder;
   EXPECT_EQ(Connect().Watch(Watching(), recorder).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(server_.watched.size(), 1u);
+  EXPECT_EQ(server_.watched.all().size(), 1u);
 }
 
 TEST_F(ClientTest, AStopEndsAWatchThatWaitsForTheNextEvent) {
@@ -380,9 +404,9 @@ TEST_F(ClientTest, WaitAsksAgainUntilTheJobHasEnded) {
   const auto job = Connect().Wait("trainingJobs/a", absl::InfiniteDuration());
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_TRUE(job->has_end_time());
-  ASSERT_EQ(server_.waited.size(), 3u);
+  ASSERT_EQ(server_.waited.all().size(), 3u);
   // The server accepts up to ten minutes at once.
-  EXPECT_EQ(server_.waited[0].timeout().seconds(), 300);
+  EXPECT_EQ(server_.waited.all()[0].timeout().seconds(), 300);
 }
 
 TEST_F(ClientTest, WaitAnswersTheJobAsItIsWhenTheTimeIsOver) {
@@ -394,8 +418,8 @@ TEST_F(ClientTest, WaitAnswersTheJobAsItIsWhenTheTimeIsOver) {
   const auto job = Connect().Wait("trainingJobs/a", absl::ZeroDuration());
   ASSERT_TRUE(job.ok()) << job.status();
   EXPECT_FALSE(job->has_end_time());
-  ASSERT_EQ(server_.waited.size(), 1u);
-  EXPECT_EQ(server_.waited[0].timeout().seconds(), 0);
+  ASSERT_EQ(server_.waited.all().size(), 1u);
+  EXPECT_EQ(server_.waited.all()[0].timeout().seconds(), 0);
 }
 
 TEST(JobName, IsMadeOfAnIdAndLeavesANameAlone) {

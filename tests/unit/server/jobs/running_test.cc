@@ -61,6 +61,38 @@ TEST_F(RecoverTest, AWishToCancelIsStillAWish) {
   EXPECT_EQ(WaitForEnd("trainingJobs/a")->state(), v1::TrainingJob::STATE_CANCELLED);
 }
 
+TEST_F(RecoverTest, AJobSaysWhoComputedItAndFromWhichIteration) {
+  options_.build = "polyak 2";
+  options_.processor = "new";
+  jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_);
+  for (const std::string id : {"other-build", "same-build"}) {
+    auto form = std::make_shared<v1::TrainingJob>();
+    form->set_name("trainingJobs/" + id);
+    form->set_uid(id);
+    *form->mutable_spec() = Spec(kShort);
+    form->set_state(v1::TrainingJob::STATE_RUNNING);
+    spec::Violations violations;
+    *form->mutable_resolution() =
+        runner::Prepare(*spec::ParseTrainingJobSpec(form->spec(), {}, violations), violations)
+            ->resolution;
+    v1::Computation& first = *form->add_computations();
+    first.set_build(id == "same-build" ? "polyak 2" : "polyak 1");
+    first.set_processor("new");
+    store_.Insert(form, {}, [](const absl::Status& status) { EXPECT_TRUE(status.ok()); });
+  }
+  Recover(2);
+  const auto other = WaitForEnd("trainingJobs/other-build");
+  ASSERT_EQ(other->computations_size(), 2);
+  EXPECT_EQ(other->computations(0).build(), "polyak 1");
+  EXPECT_EQ(other->computations(1).build(), "polyak 2");
+  EXPECT_EQ(other->computations(1).first_iteration(), 0);  // nothing was stored
+  EXPECT_EQ(WaitForEnd("trainingJobs/same-build")->computations_size(), 1);
+  ASSERT_TRUE(Create(Request(kShort, "fresh")).ok());
+  const auto fresh = WaitForEnd("trainingJobs/fresh");
+  ASSERT_EQ(fresh->computations_size(), 1);
+  EXPECT_EQ(fresh->computations(0).processor(), "new");
+}
+
 TEST_F(RecoverTest, AJobThatThisServerDoesNotAcceptFailsAndSaysWhy) {
   Store("a", v1::TrainingJob::STATE_QUEUED,
         "quadratic { spectrum { generated { dimension: 3 condition_number: 0.5 } } } "

@@ -10,9 +10,9 @@
 #include "gtest/gtest.h"
 #include "server/storage/catalogue/connection.h"
 #include "server/storage/catalogue/queries.h"
-#include "server/storage/catalogue/sha256.h"
 #include "server/storage/catalogue/sqlite_job_store.h"
 #include "server/storage/memory_job_store.h"
+#include "server/storage/sha256.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/job_store_calls.h"
@@ -211,7 +211,7 @@ void RunAll(History& history, const MakeChange& change) {
       store = *std::move(opened);
     }
     const absl::Status status = Await<absl::Status>([&](const auto& done) {
-      change(*store, k, [&](absl::Status answer) {
+      change(*store, k, [&history, done](absl::Status answer) {
         history.acknowledged_at.push_back(history.disk.log_size());
         done(std::move(answer));
       });

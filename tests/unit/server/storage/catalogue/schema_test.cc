@@ -30,6 +30,18 @@ TEST_F(SchemaTest, AnEmptyFileBecomesACatalogueAndStaysOne) {
   EXPECT_EQ(database_.execAndGet("SELECT COUNT(*) FROM tombstones").getInt(), 1);
 }
 
+TEST_F(SchemaTest, AnOlderVersionIsBroughtUpAndKeepsWhatItHolds) {
+  MigrateSchema(database_);
+  database_.exec("DROP TABLE dataset_uses");
+  database_.exec("PRAGMA user_version = 1");
+  database_.exec("INSERT INTO tombstones VALUES ('a', 5)");
+  ASSERT_TRUE(CheckSchema(database_).ok());
+  MigrateSchema(database_);
+  EXPECT_EQ(database_.execAndGet("PRAGMA user_version").getInt(), kCatalogueVersion);
+  EXPECT_EQ(database_.execAndGet("SELECT COUNT(*) FROM dataset_uses").getInt(), 0);
+  EXPECT_EQ(database_.execAndGet("SELECT COUNT(*) FROM tombstones").getInt(), 1);
+}
+
 TEST_F(SchemaTest, ANewerVersionIsRefusedWithBothVersions) {
   MigrateSchema(database_);
   database_.exec(absl::StrCat("PRAGMA user_version = ", kCatalogueVersion + 41));

@@ -1,4 +1,4 @@
-#include "server/storage/catalogue/sha256.h"
+#include "server/storage/sha256.h"
 
 #include "absl/strings/escaping.h"
 #include "gtest/gtest.h"

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "server/engine/data/dataset.h"
+
+namespace polyak::spec {
+
+// The data sets that were sent to the server. Safe from any thread.
+class NamedDatasets {
+ public:
+  virtual ~NamedDatasets() = default;
+  // The data set of that name, "datasets/{id}", which stays for as long as the result or a copy of
+  // it lives; nothing if there is none.
+  virtual std::optional<engine::StoredDataSpec> Find(const std::string& name) const = 0;
+};
+
+}  // namespace polyak::spec
