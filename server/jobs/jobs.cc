@@ -254,7 +254,10 @@ void Jobs::Requeue(const std::shared_ptr<Job>& job) {
 }
 
 void Jobs::Delete(const std::string& name, Done done) {
-  Get(name, [this, done = std::move(done)](const auto& snapshot) {
+  Get(name, [this, name, done = std::move(done)](const auto& snapshot) {
+    if (absl::IsDataLoss(snapshot.status())) {
+      return ForgetDamaged(name, "", done);
+    }
     if (!snapshot.ok()) {
       return done(snapshot.status());
     }
@@ -264,8 +267,10 @@ void Jobs::Delete(const std::string& name, Done done) {
           "JOB_ACTIVE", job.name(),
           absl::StrCat(job.name(), " has not ended; accepted: an ended job (cancel it first)")));
     }
-    Forget(*snapshot, [done](const absl::Status& forgotten, const absl::Status& /*removed*/) {
-      done(forgotten);
+    Forget(*snapshot, [this, job = *snapshot, done](const absl::Status& forgotten,
+                                                    const absl::Status& /*removed*/) {
+      // What was in memory is whole, and the row on the disk is not.
+      absl::IsDataLoss(forgotten) ? ForgetDamaged(job->name(), job->uid(), done) : done(forgotten);
     });
   });
 }

@@ -75,7 +75,9 @@ class Jobs {
   // A waiting job ends at once, a running one at its next record; an ended one is answered as it
   // is. The answer comes when the wish is as durable as the job.
   void Cancel(const std::string& name, JobDone done);
-  // FailedPrecondition for a job that has not ended.
+  // FailedPrecondition for a job that has not ended. One whose row in the catalogue is damaged is
+  // deleted as well, unless this server still has it as unfinished. DataLoss if so much of the
+  // catalogue is damaged that it can't be.
   void Delete(const std::string& name, Done done);
 
   // The snapshot with what is true at this moment alone: jobs_ahead of a job that waits,
@@ -151,6 +153,11 @@ class Jobs {
   using ForgetDone =
       std::function<void(const absl::Status& forgotten, const absl::Status& removed)>;
   void Forget(const storage::JobSnapshot& job, ForgetDone done);
+  // The same for a job whose row is damaged.
+  //   known_uid: as far as it is known, else "": then the row's is taken if it looks like one.
+  //   Files of a uid that can't be read are orphans, which the next start sets aside.
+  void ForgetDamaged(const std::string& name, const std::string& known_uid, Done done);
+  bool IsUnfinishedUid(const std::string& uid) const;
   // Retain's chain: ends with EndRetain, which ~Jobs waits for.
   void RetainNext();
   void EndRetain();

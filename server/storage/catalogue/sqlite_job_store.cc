@@ -21,6 +21,7 @@ void Publish(SnapshotCache& cache, const Change& change) {
                  [&](const UpdateJob& update) { cache.Put(update.job); },
                  [](const CancelJob& /*cancel*/) {},
                  [&](const RemoveJob& remove) { cache.Erase(remove.name); },
+                 [&](const RemoveDamagedJob& remove) { cache.Erase(remove.name); },
              },
              change);
 }
@@ -96,6 +97,13 @@ void SqliteJobStore::RequestCancel(const std::string& name, Done done) {
 
 void SqliteJobStore::Remove(const std::string& name, const std::string& uid, Done done) {
   thread_->Submit(RemoveJob{name, uid}, std::move(done));
+}
+
+void SqliteJobStore::RemoveDamaged(const std::string& name, RemoveDamagedDone done) {
+  auto uid = std::make_shared<std::string>();
+  thread_->Submit(RemoveDamagedJob{name, uid}, [uid, done = std::move(done)](absl::Status status) {
+    status.ok() ? done(*uid) : done(std::move(status));
+  });
 }
 
 void SqliteJobStore::Get(const std::string& name, GetDone done) const {
