@@ -26,6 +26,7 @@ void Jobs::Forget(const storage::JobSnapshot& job, ForgetDone done) {
           if (const auto kept = kept_bytes_.extract(job->uid()); !kept.empty()) {
             reserved_bytes_ -= static_cast<double>(kept.mapped());
           }
+          ForgetRepair(job->uid());
         }
         // The job is forgotten for good; its files follow, or else when the server next starts.
         if (draining()) {
@@ -56,6 +57,10 @@ void Jobs::ForgetDamaged(const std::string& name, const std::string& known_uid, 
                                                         : WithDetails(stored_uid.status()));
     }
     const std::string uid = known_uid.empty() ? *stored_uid : known_uid;
+    {
+      const base::MutexLock lock(&mutex_);
+      ForgetRepair(uid);
+    }
     if (!IsUid(uid) || IsUnfinishedUid(uid) || draining()) {
       return done(absl::OkStatus());
     }

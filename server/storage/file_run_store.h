@@ -42,6 +42,7 @@ class FileRunStore : public RunStore {
                                const std::function<void(base::ByteSink&)>& save) override;
   absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                             int64_t iteration_max) const override;
+  absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) override;
   absl::Status CheckRoom() const override { return disk_->CheckRoom(); }
   bool nearly_full() const override { return disk_->nearly_spent(); }
   absl::Status SetAside(const std::string& uid) override;  // to the directory `lost`
@@ -49,6 +50,10 @@ class FileRunStore : public RunStore {
   absl::StatusOr<std::vector<std::string>> ListUids() const override;
 
  private:
+  // Whether the records that a description, or else a checkpoint, is beside were computed by this
+  // build on this class of processor.  Errors: FailedPrecondition if not, or if nothing says so.
+  absl::Status CheckMachine(const v1::TrainingJob& job,
+                            const std::optional<std::string>& description) const;
   FileRunStore(const std::string& data_directory, const Options& options,
                std::unique_ptr<DiskBudget> disk)
       : paths_{data_directory}, options_(options), disk_(std::move(disk)) {}
