@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "server/base/status_macros.h"
 #include "server/storage/checkpoint.h"
 #include "server/storage/file_trace.h"
@@ -19,27 +18,6 @@ namespace {
 
 constexpr std::string_view kUnnamedTrace = ".trace.new";
 constexpr double kAgreement = 1e-9;  // of a column's largest value so far
-
-// What the description of a trace begins with: who computes its records.
-std::string Signature(const Machine& machine) {
-  return absl::StrCat(machine.build, "\n", machine.processor, "\n", machine.float_control, "\n");
-}
-
-constexpr int kSignatureLines = 3;
-
-// What a description begins with; all of it if it is none.
-std::string SignatureOf(std::string_view description) {
-  size_t end = 0;
-  for (int line = 0; line < kSignatureLines && end < description.size(); ++line) {
-    end = std::min(description.find('\n', end), description.size() - 1) + 1;
-  }
-  return std::string(description.substr(0, end));
-}
-
-std::string InOneLine(std::string signature) {
-  std::replace(signature.begin(), signature.end(), '\n', ' ');
-  return absl::StrCat("'", absl::StripSuffix(signature, " "), "'");
-}
 
 // Whether a value that another build or class of processor computes is that of the first one.
 bool AgreeToRounding(double tolerance, double stored, double recomputed, double largest_so_far) {

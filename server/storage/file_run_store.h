@@ -10,17 +10,10 @@
 #include "server/base/file_system.h"
 #include "server/storage/disk_budget.h"
 #include "server/storage/job_files.h"
+#include "server/storage/run_signature.h"
 #include "server/storage/run_store.h"
 
 namespace polyak::storage {
-
-// Who computes here. Only the same build on the same class of processor, with the same
-// floating-point control word, gives the same bits.
-struct Machine {
-  std::string build;
-  std::string processor;
-  int64_t float_control = 0;
-};
 
 // Runs in files below a directory: docs/formats/trace.md, docs/formats/checkpoint.md.
 class FileRunStore : public RunStore {

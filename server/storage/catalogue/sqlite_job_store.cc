@@ -61,9 +61,10 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(base::FileS
                                                                      const base::Clock& clock,
                                                                      Options options) {
   POLYAK_CHECK(options.batch_max >= 1);
-  POLYAK_ASSIGN_OR_RETURN(std::unique_ptr<Connection> connection,
-                          Connection::Open(files, absl::StrCat(options.directory, "/catalogue.db"),
-                                           options.checkpoint_pages));
+  POLYAK_ASSIGN_OR_RETURN(
+      std::unique_ptr<Connection> connection,
+      Connection::Open(files, absl::StrCat(options.directory, "/", options.file_name),
+                       options.checkpoint_pages));
   std::unique_ptr<SqliteJobStore> store(
       new SqliteJobStore(std::move(connection), clock, options.cache_bytes));
   SnapshotCache& cache = *store->cache_;

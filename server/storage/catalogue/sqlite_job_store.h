@@ -30,7 +30,8 @@ namespace polyak::storage {
 class SqliteJobStore : public JobStore {
  public:
   struct Options {
-    std::string directory;        // must exist, and be locked by this process
+    std::string directory;  // must exist, and be locked by this process
+    std::string file_name = "catalogue.db";
     int batch_max = 256;          // changes a transaction; 1: each has a sync of its own
     int checkpoint_pages = 1000;  // of 4 KiB in the log, after which it is copied into the file
     int64_t cache_bytes = int64_t{16} << 20;  // of ended jobs in memory
