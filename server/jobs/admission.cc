@@ -320,6 +320,7 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
     {
       const base::MutexLock lock(&mutex_);
       queue_.push_back(job);
+      MakeWay();
     }
     admission->done(WithLiveState(form));
     if (!draining()) {  // else the workers may be gone

@@ -2,6 +2,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 
 #include "absl/strings/str_format.h"
@@ -28,6 +29,14 @@ std::string RandomUid() {
                           bytes[k]);
   }
   return uid;
+}
+
+bool IsUid(std::string_view text) {
+  constexpr std::string_view kForm = "xxxxxxxx-xxxx-4xxx-Yxxx-xxxxxxxxxxxx";
+  return std::equal(text.begin(), text.end(), kForm.begin(), kForm.end(), [](char c, char form) {
+    const std::string_view accepted = form == 'x' ? "0123456789abcdef" : "89ab";
+    return form == 'x' || form == 'Y' ? accepted.find(c) != std::string_view::npos : c == form;
+  });
 }
 
 std::string RandomId() {

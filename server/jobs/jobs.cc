@@ -121,14 +121,16 @@ absl::StatusOr<std::shared_ptr<Job>> Jobs::OpenEnded(const storage::JobSnapshot&
     }
   }
   auto job = std::make_shared<Job>(snapshot, nullptr, options_.limits.datasets);
+  const int repaired = TimesRepaired(snapshot->uid());
   auto trace = runs_.OpenTrace(*snapshot);
   if (trace.ok()) {
-    job->set_trace(*std::move(trace));
+    job->set_trace(Guarded(snapshot, *std::move(trace)));
   } else if (!absl::IsNotFound(trace.status())) {
-    return WithDetails(trace.status());
+    return WithDetails(NoteDamage(snapshot, repaired, trace.status()));
   } else if (snapshot->has_summary()) {
-    return WithDetails(
-        absl::DataLossError(absl::StrCat("the records of ", snapshot->name(), " are missing")));
+    return WithDetails(NoteDamage(
+        snapshot, repaired,
+        absl::DataLossError(absl::StrCat("the records of ", snapshot->name(), " are missing"))));
   }  // else it ended without a record
   const base::MutexLock lock(&mutex_);
   NoteOpened(snapshot->name(), job);
@@ -247,6 +249,7 @@ void Jobs::Requeue(const std::shared_ptr<Job>& job) {
     const base::MutexLock lock(&mutex_);
     queue_.push_front(job);
     ++places_taken_;
+    MakeWay();
   }
   if (!draining()) {  // else the workers may be gone
     workers_.Submit([this] { RunNext(); });
@@ -254,7 +257,10 @@ void Jobs::Requeue(const std::shared_ptr<Job>& job) {
 }
 
 void Jobs::Delete(const std::string& name, Done done) {
-  Get(name, [this, done = std::move(done)](const auto& snapshot) {
+  Get(name, [this, name, done = std::move(done)](const auto& snapshot) {
+    if (absl::IsDataLoss(snapshot.status())) {
+      return ForgetDamaged(name, "", done);
+    }
     if (!snapshot.ok()) {
       return done(snapshot.status());
     }
@@ -264,8 +270,10 @@ void Jobs::Delete(const std::string& name, Done done) {
           "JOB_ACTIVE", job.name(),
           absl::StrCat(job.name(), " has not ended; accepted: an ended job (cancel it first)")));
     }
-    Forget(*snapshot, [done](const absl::Status& forgotten, const absl::Status& /*removed*/) {
-      done(forgotten);
+    Forget(*snapshot, [this, job = *snapshot, done](const absl::Status& forgotten,
+                                                    const absl::Status& /*removed*/) {
+      // What was in memory is whole, and the row on the disk is not.
+      absl::IsDataLoss(forgotten) ? ForgetDamaged(job->name(), job->uid(), done) : done(forgotten);
     });
   });
 }
@@ -276,6 +284,9 @@ void Jobs::Drain() {
     const base::MutexLock lock(&mutex_);
     for (const auto& [name, job] : unfinished_) {
       job->stop().RequestStop();
+    }
+    if (repair_stop_ != nullptr) {
+      repair_stop_->RequestStop();
     }
   }
   pulse_.WakeAll();

@@ -25,6 +25,14 @@
 
 namespace polyak::jobs {
 
+// What becomes of the repair of a trace.
+enum class RepairStep {
+  kBegun,
+  kDone,
+  kRefused,  // for good, as far as this process knows
+  kPutOff,   // the next reader who meets the damage asks for it again
+};
+
 struct JobsOptions {
   spec::Limits limits;
   int workers = 1;
@@ -41,6 +49,9 @@ struct JobsOptions {
   std::function<void(const std::string& uid, const absl::Status& status)> on_set_aside;
   // Told of every job that Retain has forgotten. May be empty.
   std::function<void(const v1::TrainingJob&)> on_forget;
+  // Told of the repairs of damaged records, on a worker's thread. May be empty.
+  //   why: of those that are refused or put off.
+  std::function<void(const v1::TrainingJob&, RepairStep step, const absl::Status& why)> on_repair;
 };
 
 // The life of all jobs, and the only door to them. Safe from any thread; nothing here waits for a
@@ -78,7 +89,9 @@ class Jobs {
   // A waiting job ends at once, a running one at its next record; an ended one is answered as it
   // is. The answer comes when the wish is as durable as the job.
   void Cancel(const std::string& name, JobDone done);
-  // FailedPrecondition for a job that has not ended.
+  // FailedPrecondition for a job that has not ended. One whose row in the catalogue is damaged is
+  // deleted as well, unless this server still has it as unfinished. DataLoss if so much of the
+  // catalogue is damaged that it can't be.
   void Delete(const std::string& name, Done done);
 
   // The snapshot with what is true at this moment alone: jobs_ahead of a job that waits,
@@ -150,10 +163,32 @@ class Jobs {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // An ended job for its readers: the one that other readers have, or a new one with its trace.
   absl::StatusOr<std::shared_ptr<Job>> OpenEnded(const storage::JobSnapshot& snapshot);
+  // What readers of an ended job's records read: `trace`, which tells of damage.
+  std::shared_ptr<const storage::TraceReader> Guarded(
+      const storage::JobSnapshot& job, std::shared_ptr<const storage::TraceReader> trace);
+  // Sees to it that damaged records of an ended job are computed again, once. Returns the error
+  // with what becomes of it; other errors as they are.
+  //   repaired: how often they had been when the file was opened.
+  absl::Status NoteDamage(const storage::JobSnapshot& job, int repaired, const absl::Status& error);
+  int TimesRepaired(const std::string& uid) const;
+  // The next repair, if a worker has nothing better to do: one at a time, and given up when a job
+  // would have to wait for it.
+  void RepairNext();
+  absl::Status Repair(const v1::TrainingJob& job, const base::StopToken& stop);
+  void EndRepair(const storage::JobSnapshot& job, const absl::Status& status);
+  // Gives a repair up that a waiting job needs the worker of.
+  void MakeWay() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // No repair of a job that is gone.
+  void ForgetRepair(const std::string& uid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Removes an ended job for good, then its files. `done` gets the errors of the two.
   using ForgetDone =
       std::function<void(const absl::Status& forgotten, const absl::Status& removed)>;
   void Forget(const storage::JobSnapshot& job, ForgetDone done);
+  // The same for a job whose row is damaged.
+  //   known_uid: as far as it is known, else "": then the row's is taken if it looks like one.
+  //   Files of a uid that can't be read are orphans, which the next start sets aside.
+  void ForgetDamaged(const std::string& name, const std::string& known_uid, Done done);
+  bool IsUnfinishedUid(const std::string& uid) const;
   // Retain's chain: ends with EndRetain, which ~Jobs waits for.
   void RetainNext();
   void EndRetain();
@@ -209,6 +244,15 @@ class Jobs {
   };
   std::unordered_map<std::string, PendingRequest> pending_requests_ ABSL_GUARDED_BY(mutex_);
   double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;  // jobs that a worker has
+  // Of damaged records, by uid: why there is no repair; empty: it is under way.
+  std::unordered_map<std::string, std::string> repairs_ ABSL_GUARDED_BY(mutex_);
+  // How often records were repaired, by uid: who still reads the file before starts no other
+  // repair.
+  std::unordered_map<std::string, int> repaired_ ABSL_GUARDED_BY(mutex_);
+  std::deque<storage::JobSnapshot> repair_queue_ ABSL_GUARDED_BY(mutex_);
+  std::string repairing_ ABSL_GUARDED_BY(mutex_);                         // the uid; empty: none
+  std::shared_ptr<base::StopToken> repair_stop_ ABSL_GUARDED_BY(mutex_);  // of that one, else null
   bool retaining_ ABSL_GUARDED_BY(mutex_) = false;
   base::CondVar retained_;  // retaining_ is false again
   // Of a forgotten job whose files could not be removed: until they are, none is forgotten for its

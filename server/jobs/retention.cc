@@ -1,8 +1,11 @@
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/jobs/errors.h"
+#include "server/jobs/identity.h"
 #include "server/jobs/jobs.h"
 
 // Ended jobs go: one that is deleted, and those that are too old or whose files the disk has no
@@ -23,6 +26,7 @@ void Jobs::Forget(const storage::JobSnapshot& job, ForgetDone done) {
           if (const auto kept = kept_bytes_.extract(job->uid()); !kept.empty()) {
             reserved_bytes_ -= static_cast<double>(kept.mapped());
           }
+          ForgetRepair(job->uid());
         }
         // The job is forgotten for good; its files follow, or else when the server next starts.
         if (draining()) {
@@ -30,6 +34,41 @@ void Jobs::Forget(const storage::JobSnapshot& job, ForgetDone done) {
         }
         ReadDisk([this, job, done] { done(absl::OkStatus(), runs_.Remove(job->uid())); });
       });
+}
+
+bool Jobs::IsUnfinishedUid(const std::string& uid) const {
+  const base::MutexLock lock(&mutex_);
+  return std::any_of(unfinished_.begin(), unfinished_.end(),
+                     [&uid](const auto& entry) { return entry.second->snapshot()->uid() == uid; });
+}
+
+void Jobs::ForgetDamaged(const std::string& name, const std::string& known_uid, Done done) {
+  if (FindUnfinished(name) != nullptr) {
+    return done(FailedPrecondition(
+        "JOB_ACTIVE", name,
+        absl::StrCat(name,
+                     " has not ended, and its row in the catalogue is damaged; accepted: an "
+                     "ended job (cancel it first, or restart the server)")));
+  }
+  store_.RemoveDamaged(name, [this, name, known_uid, done = std::move(done)](
+                                 const absl::StatusOr<std::string>& stored_uid) {
+    if (!stored_uid.ok()) {
+      return done(absl::IsNotFound(stored_uid.status()) ? JobNotFound(name, true)
+                                                        : WithDetails(stored_uid.status()));
+    }
+    const std::string uid = known_uid.empty() ? *stored_uid : known_uid;
+    {
+      const base::MutexLock lock(&mutex_);
+      ForgetRepair(uid);
+    }
+    if (!IsUid(uid) || IsUnfinishedUid(uid) || draining()) {
+      return done(absl::OkStatus());
+    }
+    ReadDisk([this, uid, done] {
+      static_cast<void>(runs_.Remove(uid));  // else at the next start they are orphans
+      done(absl::OkStatus());
+    });
+  });
 }
 
 void Jobs::Retain() {

@@ -58,8 +58,11 @@ void Jobs::RunNext() {
     job = std::move(queue_.front());
     queue_.pop_front();
     --places_taken_;
+    ++running_;
   }
   RunJob(job);
+  const base::MutexLock lock(&mutex_);
+  --running_;
 }
 
 bool Jobs::WaitForRoom(const std::shared_ptr<Job>& job, const absl::Status& status) {
@@ -192,6 +195,7 @@ void Jobs::AccountEnd(const std::shared_ptr<Job>& job, const v1::TrainingJob& fi
       store_.survives_restart()
           ? 0
           : job->reader()->memory_bytes() + static_cast<int64_t>(final_form.ByteSizeLong());
+  job->set_trace(Guarded(std::make_shared<const v1::TrainingJob>(final_form), job->reader()));
   {
     const base::MutexLock lock(&mutex_);
     reserved_bytes_ += static_cast<double>(kept - std::exchange(job->reserved_bytes, kept));

@@ -145,7 +145,8 @@ ServerCommand ParseCommandLine(int argument_count, const char* const* arguments)
       "\n"
       "Examples:\n"
       "  polyakd --listen=127.0.0.1:50051\n"
-      "  polyakd healthcheck --server=127.0.0.1:50051\n",
+      "  polyakd healthcheck --server=127.0.0.1:50051\n"
+      "  polyakd rebuild --data-dir=DIR\n",
       "polyakd");
   ServeCommand serve;
   HealthCheckCommand health;
@@ -156,6 +157,18 @@ ServerCommand ParseCommandLine(int argument_count, const char* const* arguments)
   health_check->add_option("--server", health.server, "HOST:PORT or unix:PATH")
       ->envname("POLYAK_SERVER")
       ->capture_default_str();
+  RebuildCommand rebuild;
+  CLI::App* rebuilding = program.add_subcommand(
+      "rebuild",
+      "make the catalogue of --data-dir anew from the traces in it, while no server runs there: "
+      "every job whose trace is found goes on in the next server, which compares what it computes "
+      "with the records that are there");
+  rebuilding->fallthrough();  // --data-dir may come behind it
+  rebuilding->add_flag("--with-lost", rebuild.with_lost,
+                       "the traces in the folder lost as well, which are of jobs that a catalogue "
+                       "had forgotten, or that were deleted just before a kill");
+  rebuilding->add_flag("--replace", rebuild.replace,
+                       "although there is a catalogue that can be read");
   try {
     program.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {
@@ -164,6 +177,10 @@ ServerCommand ParseCommandLine(int argument_count, const char* const* arguments)
   }
   if (health_check->parsed()) {
     return health;
+  }
+  if (rebuilding->parsed()) {
+    rebuild.data_dir = serve.options.data_dir;
+    return rebuild;
   }
   return serve;
 }

@@ -29,18 +29,23 @@ struct ServerOptions {
   double drain_seconds = 4;
 };
 
-// What the command line asks for: to serve, to check another server's health, or to print text and
-// leave.
+// What the command line asks for: to serve, to check another server's health, to make a catalogue
+// anew, or to print text and leave.
 struct ServeCommand {
   ServerOptions options;
 };
 struct HealthCheckCommand {
   std::string server = "127.0.0.1:50051";
 };
+struct RebuildCommand {
+  std::string data_dir;
+  bool with_lost = false;
+  bool replace = false;
+};
 struct ExitCommand {  // help, version, or a usage error that was already printed
   int exit_code = 0;
 };
-using ServerCommand = std::variant<ServeCommand, HealthCheckCommand, ExitCommand>;
+using ServerCommand = std::variant<ServeCommand, HealthCheckCommand, RebuildCommand, ExitCommand>;
 
 ServerCommand ParseCommandLine(int argument_count, const char* const* arguments);
 

@@ -1,6 +1,7 @@
 #include <variant>
 
 #include "server/main/options.h"
+#include "server/main/rebuild.h"
 #include "server/main/server.h"
 
 int main(int argument_count, char** arguments) {
@@ -12,6 +13,9 @@ int main(int argument_count, char** arguments) {
   }
   if (const auto* health = std::get_if<server::HealthCheckCommand>(&command)) {
     return server::CheckHealth(health->server);
+  }
+  if (const auto* rebuild = std::get_if<server::RebuildCommand>(&command)) {
+    return server::Rebuild(*rebuild);
   }
   return server::Serve(std::get<server::ServeCommand>(command).options);
 }

@@ -201,6 +201,26 @@ void LogForgotten(const telemetry::Logger& log, const v1::TrainingJob& job) {
             absl::FormatTime(absl::FromUnixSeconds(job.end_time().seconds()), absl::UTCTimeZone()));
 }
 
+void LogRepair(const telemetry::Logger& log, const v1::TrainingJob& job, jobs::RepairStep step,
+               const absl::Status& why) {
+  const std::string reason = telemetry::Escape(std::string{why.message()});
+  switch (step) {
+    case jobs::RepairStep::kBegun:
+      log->warn("damaged records of {}: they are being computed again", job.name());
+      break;
+    case jobs::RepairStep::kDone:
+      log->info("damaged records of {}: repaired", job.name());
+      break;
+    case jobs::RepairStep::kRefused:
+      log->error("damaged records of {}: no repair, and what is there is kept: {}", job.name(),
+                 reason);
+      break;
+    case jobs::RepairStep::kPutOff:
+      log->warn("damaged records of {}: not repaired now: {}", job.name(), reason);
+      break;
+  }
+}
+
 // Neither a decomposition nor a network's set-up can be interrupted, and a reader may be stuck:
 // after the drain's time, and a little for what ends by itself, or at a second signal, the process
 // goes without them. Nothing is lost: what was being prepared has not been accepted, and what was
@@ -282,6 +302,8 @@ int Serve(const ServerOptions& options) {
   jobs_options.processor = engine::ProcessorClass();
   jobs_options.on_end = [&log](const v1::TrainingJob& job) { LogEnd(*log, job); };
   jobs_options.on_forget = [&log](const v1::TrainingJob& job) { LogForgotten(*log, job); };
+  jobs_options.on_repair = [&log](const v1::TrainingJob& job, jobs::RepairStep step,
+                                  const absl::Status& why) { LogRepair(*log, job, step, why); };
   jobs_options.on_set_aside = [&log](const std::string& uid, const absl::Status& status) {
     (*log)->warn("the catalogue knows no job for the files {}.*: {}", telemetry::Escape(uid),
                  status.ok() ? "set aside in the folder lost of the data directory"

@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<engine::Trainer>> MakeTrainer(const PreparedJob& 
 // The newest checkpoint that can be read and is covered by the trace, else record 0.
 absl::StatusOr<Start> StartOrResume(const PreparedJob& job, const RunContext& context) {
   Start start;
-  int64_t iteration_max = context.trace.row_count() - 1;
+  int64_t iteration_max = context.replayed == nullptr ? context.trace.row_count() - 1 : -1;
   while (iteration_max >= 0) {
     const auto checkpoint = context.store.OpenCheckpoint(context.uid, iteration_max);
     if (absl::IsUnavailable(checkpoint.status())) {
@@ -88,7 +88,7 @@ absl::StatusOr<Published> Publish(const RunContext& context, double elapsed_seco
   if (status.ok()) {
     return Published();
   }
-  if (!absl::IsResourceExhausted(status)) {
+  if (!absl::IsResourceExhausted(status) || context.replayed != nullptr) {
     return status;
   }
   context.on_pause(std::string{status.message()});
@@ -121,6 +121,32 @@ RunResult Describe(const engine::Trainer& trainer, const engine::Progress& progr
                    double seconds) {
   return {progress.reason.value_or(engine::StopReason::kCancelled), progress.iteration + 1,
           spec::DescribeSummary(trainer.summary(), seconds)};
+}
+
+// Times aside, which no computation repeats.
+bool SameSummary(v1::Summary a, v1::Summary b) {
+  a.clear_training_time();
+  b.clear_training_time();
+  return a.SerializeAsString() == b.SerializeAsString();
+}
+
+// The end of a run that has computed all records of an ended job again, or was stopped before.
+absl::StatusOr<RunResult> FinishReplay(const RunContext& context, const engine::Trainer& trainer,
+                                       const engine::Progress& progress, double seconds) {
+  RunResult result = Describe(trainer, progress, seconds);
+  if (result.records < context.trace.row_count()) {
+    return result;
+  }
+  if (!SameSummary(result.summary, *context.replayed)) {
+    return absl::DataLossError("the recomputed records are not those that the job's summary is of");
+  }
+  const auto checkpoint = context.store.OpenCheckpoint(context.uid, progress.iteration);
+  if (checkpoint.ok() && checkpoint->iteration == progress.iteration) {
+    POLYAK_RETURN_IF_ERROR(context.trace.Sync());
+  } else {
+    POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, seconds));
+  }
+  return result;
 }
 
 absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& context) {
@@ -166,16 +192,20 @@ absl::StatusOr<RunResult> RunSlices(const PreparedJob& job, const RunContext& co
     if (replaying && context.drain.stop_requested()) {
       progress.reason = engine::StopReason::kCancelled;  // goes on in the next server
     }
-    if (!progress.running()) {
+    const bool all_replayed = context.replayed != nullptr && !replaying;
+    if (!progress.running() || all_replayed) {
       break;
     }
-    if (schedule.Due(now - origin)) {
+    if (context.replayed == nullptr && schedule.Due(now - origin)) {
       POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, now - origin));
       const double cost = context.clock.MonotonicSeconds() - now;
       schedule.Made(now - origin, cost);
       origin += cost;
       now += cost;
     }
+  }
+  if (context.replayed != nullptr) {
+    return FinishReplay(context, trainer, progress, now - origin);
   }
   POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, now - origin));
   return Describe(trainer, progress, now - origin);

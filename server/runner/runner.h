@@ -34,6 +34,9 @@ struct RunContext {
   const base::Clock& clock;
   // Told why the run can't go on for now (the disk is full), and, with "", that it does.
   std::function<void(const std::string& reason)> on_pause = [](const std::string& /*reason*/) {};
+  // Of an ended job whose records are all in the trace: they are computed again from the first one
+  // to the last, whatever had ended the job, and must come to this summary.
+  const v1::Summary* replayed = nullptr;
 };
 
 // Runs one job from its preparation to its end on the calling thread: slices of work, the first of

@@ -11,16 +11,13 @@
 #include "server/base/status_macros.h"
 #include "server/storage/checkpoint.h"
 #include "server/storage/file_trace.h"
+#include "server/storage/trace_repair.h"
 
 namespace polyak::storage {
 namespace {
 
+constexpr std::string_view kUnnamedTrace = ".trace.new";
 constexpr double kAgreement = 1e-9;  // of a column's largest value so far
-
-// What the description of a trace begins with: who computes its records.
-std::string Signature(const Machine& machine) {
-  return absl::StrCat(machine.build, "\n", machine.processor, "\n", machine.float_control, "\n");
-}
 
 // Whether a value that another build or class of processor computes is that of the first one.
 bool AgreeToRounding(double tolerance, double stored, double recomputed, double largest_so_far) {
@@ -55,6 +52,13 @@ absl::StatusOr<std::unique_ptr<FileRunStore>> FileRunStore::Open(base::FileSyste
   POLYAK_RETURN_IF_ERROR(files.SyncDirectory(data_directory));
   POLYAK_ASSIGN_OR_RETURN(
       auto disk, DiskBudget::Open(files, {directory, options.disk_bytes, options.reserve_bytes}));
+  // A server that ended in the middle of a repair leaves its copy.
+  POLYAK_ASSIGN_OR_RETURN(const auto names, disk->List(directory));
+  for (const std::string& name : names) {
+    if (name.ends_with(kUnnamedTrace)) {
+      POLYAK_RETURN_IF_ERROR(disk->Remove(absl::StrCat(directory, "/", name)));
+    }
+  }
   return std::unique_ptr<FileRunStore>(new FileRunStore(data_directory, options, std::move(disk)));
 }
 
@@ -84,6 +88,46 @@ absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::Trainin
     });
   }
   return trace;
+}
+
+absl::Status FileRunStore::CheckMachine(const v1::TrainingJob& job,
+                                        const std::optional<std::string>& description) const {
+  const std::string here = Signature(options_.machine);
+  std::string there;
+  if (description.has_value()) {
+    there = SignatureOf(*description);
+  } else {
+    const auto checkpoint = storage::OpenCheckpoint(*disk_, paths_.CheckpointPath(job.uid()),
+                                                    job.uid(), std::numeric_limits<int64_t>::max());
+    if (!checkpoint.ok()) {
+      return absl::FailedPreconditionError(
+          "neither the header of its trace nor a checkpoint says which build on which processor "
+          "computed it");
+    }
+    const CheckpointHead& head = checkpoint->head;
+    there = Signature({head.build, head.processor, head.float_control});
+  }
+  if (there != here) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("it was computed by ", InOneLine(there), ", and this is ", InOneLine(here),
+                     ": only the same build on the same class of processor gives the same bits"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<TraceRepair>> FileRunStore::OpenRepair(const v1::TrainingJob& job) {
+  const std::string path = paths_.TracePath(job.uid());
+  POLYAK_ASSIGN_OR_RETURN(const TraceRemains remains,
+                          LookAtRemains(*disk_, path, job.uid(), options_.columns));
+  POLYAK_RETURN_IF_ERROR(CheckMachine(job, remains.description));
+  v1::TrainingJob begun = job;  // as it was when it began
+  begun.set_state(v1::TrainingJob::STATE_RUNNING);
+  begun.clear_end_time();
+  begun.clear_termination();
+  begun.clear_summary();
+  return FileTraceRepair::Open(*disk_, path, job.uid(), options_.columns, remains,
+                               absl::StrCat(Signature(options_.machine), begun.SerializeAsString()),
+                               job.summary().iterations() + 1);
 }
 
 absl::Status FileRunStore::WriteCheckpoint(const std::string& uid, int64_t iteration,
@@ -122,8 +166,9 @@ absl::Status FileRunStore::SetAside(const std::string& uid) {
 
 absl::Status FileRunStore::Remove(const std::string& uid) {
   absl::Status status;
-  // The second one is left by a process that ended while it made the trace.
-  for (const std::string& path : {paths_.TracePath(uid), paths_.TracePath(uid) + ".new"}) {
+  // The first one is left by a process that ended while it made the trace, or belongs to a repair,
+  // which then can't put it in the other one's place any more.
+  for (const std::string& path : {paths_.TracePath(uid) + ".new", paths_.TracePath(uid)}) {
     const absl::Status removed = disk_->Remove(path);
     status.Update(absl::IsNotFound(removed) ? absl::OkStatus() : removed);
   }

@@ -10,17 +10,10 @@
 #include "server/base/file_system.h"
 #include "server/storage/disk_budget.h"
 #include "server/storage/job_files.h"
+#include "server/storage/run_signature.h"
 #include "server/storage/run_store.h"
 
 namespace polyak::storage {
-
-// Who computes here. Only the same build on the same class of processor, with the same
-// floating-point control word, gives the same bits.
-struct Machine {
-  std::string build;
-  std::string processor;
-  int64_t float_control = 0;
-};
 
 // Runs in files below a directory: docs/formats/trace.md, docs/formats/checkpoint.md.
 class FileRunStore : public RunStore {
@@ -42,6 +35,7 @@ class FileRunStore : public RunStore {
                                const std::function<void(base::ByteSink&)>& save) override;
   absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                             int64_t iteration_max) const override;
+  absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) override;
   absl::Status CheckRoom() const override { return disk_->CheckRoom(); }
   bool nearly_full() const override { return disk_->nearly_spent(); }
   absl::Status SetAside(const std::string& uid) override;  // to the directory `lost`
@@ -49,6 +43,10 @@ class FileRunStore : public RunStore {
   absl::StatusOr<std::vector<std::string>> ListUids() const override;
 
  private:
+  // Whether the records that a description, or else a checkpoint, is beside were computed by this
+  // build on this class of processor.  Errors: FailedPrecondition if not, or if nothing says so.
+  absl::Status CheckMachine(const v1::TrainingJob& job,
+                            const std::optional<std::string>& description) const;
   FileRunStore(const std::string& data_directory, const Options& options,
                std::unique_ptr<DiskBudget> disk)
       : paths_{data_directory}, options_(options), disk_(std::move(disk)) {}

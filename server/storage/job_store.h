@@ -28,6 +28,11 @@ using Done = std::function<void(absl::Status)>;
 // Called once with the answer, on the store's thread or before the call returns. Must be short.
 using GetDone = std::function<void(absl::StatusOr<JobSnapshot>)>;
 
+// Called once when the removal of a damaged job is as durable as the store makes it, with the uid
+// under which its files lie, as far as it can still be read; "" if that is another job's. It is as
+// damaged as the rest may be: the caller judges whether it is a uid at all.
+using RemoveDamagedDone = std::function<void(absl::StatusOr<std::string>)>;
+
 // Which jobs a page of a list holds, newest first. `matches` may be called on the store's thread,
 // until the answer is given.
 struct ListPage {
@@ -67,8 +72,13 @@ class JobStore {
   // Keeps the wish to cancel beside an unfinished job, for a server that starts later. OK, and
   // nothing is kept, if the job has ended. Errors: NotFound.
   virtual void RequestCancel(const std::string& name, Done done) = 0;
-  // Leaves a tombstone for 30 days. Errors: NotFound, also if the name is another job's by now.
+  // Leaves a tombstone for 30 days. Errors: NotFound, also if the name is another job's by now;
+  // DataLoss if what was stored is damaged, so that it can't be told whose the name is.
   virtual void Remove(const std::string& name, const std::string& uid, Done done) = 0;
+  // The same for a job that Get answers with DataLoss, whatever its uid is.
+  // Errors: NotFound, also if the job of that name is not damaged; DataLoss if so much is damaged
+  // that it can't be taken out.
+  virtual void RemoveDamaged(const std::string& name, RemoveDamagedDone done) = 0;
   // Errors: NotFound; with the message "expired" while a tombstone lives. DataLoss if what was
   // stored is damaged.
   virtual void Get(const std::string& name, GetDone done) const = 0;

@@ -90,6 +90,11 @@ void MemoryJobStore::Remove(const std::string& name, const std::string& uid, Don
   done(std::move(status));
 }
 
+// Nothing is damaged in memory.
+void MemoryJobStore::RemoveDamaged(const std::string& name, RemoveDamagedDone done) {
+  done(absl::NotFoundError(name));
+}
+
 absl::StatusOr<JobSnapshot> MemoryJobStore::GetLocked(const std::string& name) const {
   const auto found = sequences_.find(name);
   if (found != sequences_.end()) {

@@ -21,6 +21,7 @@ class MemoryJobStore : public JobStore {
   void Update(JobSnapshot job, Done done) override;
   void RequestCancel(const std::string& name, Done done) override;
   void Remove(const std::string& name, const std::string& uid, Done done) override;
+  void RemoveDamaged(const std::string& name, RemoveDamagedDone done) override;
   void Get(const std::string& name, GetDone done) const override;
   void FindRequest(const RequestKey& key, GetDone done) const override;
   void List(const ListPage& page, ListDone done) const override;

@@ -29,6 +29,12 @@ absl::StatusOr<Checkpoint> MemoryRunStore::OpenCheckpoint(const std::string& uid
   return absl::NotFoundError(absl::StrCat("no checkpoint of ", uid, " in memory"));
 }
 
+absl::StatusOr<std::unique_ptr<TraceRepair>> MemoryRunStore::OpenRepair(
+    const v1::TrainingJob& job) {
+  return absl::FailedPreconditionError("the records of " + job.name() +
+                                       " are in memory, where there is nothing to repair");
+}
+
 absl::Status MemoryRunStore::Remove(const std::string& uid) {
   const base::MutexLock lock(&mutex_);
   traces_.erase(uid);

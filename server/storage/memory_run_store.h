@@ -21,6 +21,8 @@ class MemoryRunStore : public RunStore {
                                const std::function<void(base::ByteSink&)>& save) override;
   absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                             int64_t iteration_max) const override;
+  // FailedPrecondition: nothing is damaged here.
+  absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) override;
   absl::Status CheckRoom() const override { return absl::OkStatus(); }
   bool nearly_full() const override { return false; }
   absl::Status SetAside(const std::string& uid) override { return Remove(uid); }

@@ -20,6 +20,21 @@ struct Checkpoint {
   std::unique_ptr<base::ByteSource> state;
 };
 
+// The records of an ended job while they are computed again, in a copy beside the damaged file.
+// Without Commit the copy goes with the object, and nothing has happened.
+class TraceRepair {
+ public:
+  virtual ~TraceRepair() = default;
+  // As one that is opened to go on, of as many rows as the job has. From Rewind(0) on, rows that
+  // come are compared, bit by bit, with those that are whole in the damaged file, and take the
+  // place of those that are not.
+  virtual Trace& trace() = 0;
+  // To be called when all rows have come and are synced: the copy takes the damaged file's place,
+  // durably. Whoever has the damaged one open keeps it. The trace can't be used any more.
+  // Errors: those of the disk; the damaged file may or may not be there still.
+  virtual absl::Status Commit() = 0;
+};
+
 // Where the records and checkpoints of runs are kept, by the uids of their jobs. Safe from any
 // thread. Every call may wait for the disk: not for callback threads.
 class RunStore {
@@ -38,6 +53,11 @@ class RunStore {
   // The newest one that is whole and not beyond iteration_max.  Errors: NotFound.
   virtual absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                                     int64_t iteration_max) const = 0;
+  // Of a job that has ended with a record.
+  // Errors: FailedPrecondition, with the reason, if no repair is possible: another build or class
+  // of processor computed the records, or it can't be told which; ResourceExhausted; those of the
+  // disk. Cost: a copy of the trace.
+  virtual absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) = 0;
   // Errors: ResourceExhausted, with the reason, while nothing more can be kept.
   virtual absl::Status CheckRoom() const = 0;
   // Whether less than a tenth of what all runs may take is left, so that old ones should go.

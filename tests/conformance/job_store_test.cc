@@ -143,6 +143,16 @@ TEST_P(JobStoreTest, AnInsertDoesNotForgetALivingTombstone) {
   EXPECT_EQ(calls_->Get("a").status(), absl::NotFoundError("unknown"));
 }
 
+TEST_P(JobStoreTest, AJobThatIsNotDamagedIsNotRemovedAsDamaged) {
+  ASSERT_TRUE(Insert(MakeJob("a")).ok());
+  EXPECT_TRUE(absl::IsNotFound(calls_->RemoveDamaged("a").status()));
+  EXPECT_TRUE(calls_->Get("a").ok());
+  EXPECT_TRUE(absl::IsNotFound(calls_->RemoveDamaged("never").status()));
+  ASSERT_TRUE(calls_->Remove("a").ok());
+  EXPECT_TRUE(absl::IsNotFound(calls_->RemoveDamaged("a").status()));
+  EXPECT_EQ(calls_->Get("a").status(), absl::NotFoundError("expired"));
+}
+
 TEST_P(JobStoreTest, ANameIsFreeAgainAfterARemoval) {
   ASSERT_TRUE(Insert(MakeJob("a", "first")).ok());
   ASSERT_TRUE(calls_->Remove("a").ok());

@@ -224,6 +224,9 @@ class EarlyStore : public storage::JobStore {
     }
     below_.Remove(name, uid, std::move(done));
   }
+  void RemoveDamaged(const std::string& name, storage::RemoveDamagedDone done) override {
+    below_.RemoveDamaged(name, std::move(done));
+  }
   void Get(const std::string& name, storage::GetDone done) const override {
     StoreLate();
     below_.Get(name, std::move(done));

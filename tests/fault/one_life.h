@@ -25,7 +25,9 @@ class OneLife {
   using Wrap =
       std::function<std::unique_ptr<storage::JobStore>(storage::JobStore&, storage::RunStore&)>;
 
-  explicit OneLife(base::FileSystem& files, const Wrap& wrap = nullptr) {
+  //   options: of everything but the number of workers, which is one.
+  explicit OneLife(base::FileSystem& files, const Wrap& wrap = nullptr,
+                   JobsOptions options = JobsOptions()) {
     EXPECT_TRUE(files.CreateDirectory(kDirectory).ok());
     EXPECT_TRUE(files.SyncDirectory("/").ok());
     storage::FileRunStore::Options runs;
@@ -41,7 +43,6 @@ class OneLife {
     if (wrap) {
       wrapped_ = wrap(*store_, *runs_);
     }
-    JobsOptions options;
     options.workers = 1;
     jobs_ =
         std::make_unique<Jobs>(options, wrapped_ == nullptr ? *store_ : *wrapped_, *runs_, clock_);

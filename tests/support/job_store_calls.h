@@ -44,6 +44,9 @@ class JobStoreCalls {
   absl::Status Remove(const std::string& name, const std::string& uid) {
     return Await<absl::Status>([&](auto done) { store_.Remove(name, uid, done); });
   }
+  absl::StatusOr<std::string> RemoveDamaged(const std::string& name) {
+    return Await<absl::StatusOr<std::string>>([&](auto done) { store_.RemoveDamaged(name, done); });
+  }
   absl::StatusOr<storage::JobSnapshot> Get(const std::string& name) {
     return Await<absl::StatusOr<storage::JobSnapshot>>([&](auto done) { store_.Get(name, done); });
   }

@@ -84,8 +84,7 @@ void CatalogueThread::Work() {
       }
       broken = broken_;
       reads.swap(reads_);
-      const auto count = std::min(std::ssize(pending_), std::ptrdiff_t{options_.batch_max});
-      const auto end = pending_.begin() + count;
+      const auto end = EndOfBatch();
       batch.assign(std::make_move_iterator(pending_.begin()), std::make_move_iterator(end));
       pending_.erase(pending_.begin(), end);
     }
@@ -100,6 +99,14 @@ void CatalogueThread::Work() {
       Commit(std::move(batch));
     }
   }
+}
+
+std::deque<CatalogueThread::Pending>::iterator CatalogueThread::EndOfBatch() {
+  const auto count = std::min(std::ssize(pending_), std::ptrdiff_t{options_.batch_max});
+  const auto end = pending_.begin() + count;
+  const auto alone = std::find_if(
+      pending_.begin(), end, [](const Pending& pending) { return IsOfDamagedJob(pending.change); });
+  return alone == pending_.begin() && alone != end ? alone + 1 : alone;
 }
 
 void CatalogueThread::Commit(std::vector<Pending> batch) {

@@ -55,6 +55,8 @@ class CatalogueThread {
   // Returns OK, and sees to it that Work runs, unless the store is broken.
   absl::Status WakeUp() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Work();
+  // What the next transaction takes of pending_.
+  std::deque<Pending>::iterator EndOfBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Commit(std::vector<Pending> batch);
 
   Connection& connection_;

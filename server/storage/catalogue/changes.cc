@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/check.h"
 #include "server/base/status_macros.h"
 #include "server/storage/catalogue/row_columns.h"
 #include "server/storage/catalogue/statement_use.h"
@@ -24,7 +25,10 @@ Changes::Changes(Connection& connection)
       find_request_(connection.database(),
                     "SELECT 1 FROM requests WHERE request_id = ? AND expiry > ?"),
       find_name_or_uid_(connection.database(), "SELECT name FROM jobs WHERE name = ? OR uid = ?"),
-      find_row_(connection.database(), "SELECT " POLYAK_ROW_COLUMNS " FROM jobs WHERE name = ?"),
+      find_row_(connection.database(), "SELECT " POLYAK_ROW_COLUMNS POLYAK_FROM_JOBS_BY_NAME),
+      find_whole_row_(connection.database(), POLYAK_SELECT_JOB POLYAK_FROM_JOBS_BY_NAME),
+      find_uid_elsewhere_(connection.database(),
+                          "SELECT 1 FROM jobs WHERE uid = ? AND sequence <> ?"),
       insert_job_(connection.database(),
                   "INSERT INTO jobs (name, uid, ended, cancel_requested, spec_crc, crc, form) "
                   "VALUES (?, ?, ?, 0, ?, ?, ?)"),
@@ -47,6 +51,10 @@ Changes::Changes(Connection& connection)
       forget_tombstones_(connection.database(),
                          "DELETE FROM tombstones WHERE name IN "
                          "(SELECT name FROM tombstones WHERE expiry <= ? LIMIT 1024)") {}
+
+bool IsOfDamagedJob(const Change& change) {
+  return std::holds_alternative<RemoveDamagedJob>(change);
+}
 
 absl::Status Changes::CheckIsNew(const InsertJob& insert, int64_t now) {
   if (!insert.request_id.empty() && StatementUse(find_request_, insert.request_id, now).Step()) {
@@ -137,16 +145,47 @@ absl::Status Changes::Make(const RemoveJob& remove, int64_t now) {
       return absl::NotFoundError(remove.name);
     }
     const SequencedRow stored = ReadRow(find);
+    POLYAK_RETURN_IF_ERROR(ParseForm(stored.row).status());  // whose it is can't be told
     if (stored.row.uid != remove.uid) {
       return absl::NotFoundError(remove.name);
     }
     sequence = stored.sequence;
   }
+  TakeOut(remove.name, sequence, now);
+  return absl::OkStatus();
+}
+
+void Changes::TakeOut(const std::string& name, int64_t sequence, int64_t now) {
   StatementUse(remove_job_, sequence).Step();
   StatementUse(remove_spec_, sequence).Step();
   StatementUse(remove_dataset_use_, sequence).Step();
   const int64_t expiry = now + absl::ToInt64Microseconds(kTombstoneLife);
-  StatementUse(write_tombstone_, remove.name, expiry).Step();
+  StatementUse(write_tombstone_, name, expiry).Step();
+}
+
+absl::StatusOr<SequencedRow> Changes::FindDamaged(const std::string& name) {
+  StatementUse find(find_whole_row_, name);
+  if (!find.Step()) {
+    return absl::NotFoundError(name);
+  }
+  SequencedRow found = ReadWholeRow(find);
+  if (ParseJob(found.row).ok()) {
+    return absl::NotFoundError(name);
+  }
+  if (StatementUse(find_uid_elsewhere_, found.row.uid, found.sequence).Step()) {
+    found.row.uid.clear();
+  }
+  return found;
+}
+
+// A damaged column may be in an index, where SQLite does not find the row's entry and gives up, or
+// takes away that of another job. So it is told not to mind (which writable_schema does for a
+// DELETE), and the indexes are made anew from the rows that are left.
+absl::Status Changes::Make(const RemoveDamagedJob& remove, int64_t now) {
+  POLYAK_ASSIGN_OR_RETURN(const SequencedRow found, FindDamaged(remove.name));
+  *remove.uid = found.row.uid;
+  TakeOut(remove.name, found.sequence, now);
+  connection_.database().exec("REINDEX jobs");
   return absl::OkStatus();
 }
 
@@ -161,8 +200,13 @@ bool Changes::in_transaction() {
 
 absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<const Change*>& changes,
                                                           absl::Time now) {
+  const bool is_of_damaged = IsOfDamagedJob(*changes.front());
+  POLYAK_CHECK(!is_of_damaged || changes.size() == 1);
   std::vector<absl::Status> results;
-  const absl::Status status = connection_.Try([&] {
+  absl::Status status = connection_.Try([&] {
+    if (is_of_damaged) {
+      connection_.database().exec("PRAGMA writable_schema = ON");
+    }
     SQLite::Transaction transaction(connection_.database(), SQLite::TransactionBehavior::IMMEDIATE);
     ForgetExpired(Micros(now));
     for (const Change* const change : changes) {
@@ -172,6 +216,17 @@ absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<cons
     transaction.commit();
     return absl::OkStatus();
   });
+  if (is_of_damaged) {
+    status.Update(connection_.Try([&] {
+      connection_.database().exec("PRAGMA writable_schema = OFF");
+      return absl::OkStatus();
+    }));
+    if (absl::IsDataLoss(status) && !in_transaction()) {
+      return std::vector<absl::Status>{absl::DataLossError(
+          absl::StrCat("the catalogue is so damaged that the job can't be taken out of it: ",
+                       std::string{status.message()}))};
+    }
+  }
   if (status.ok()) {
     return results;
   }

@@ -12,16 +12,6 @@ namespace polyak::storage {
 namespace {
 
 #define POLYAK_SELECT_ROW "SELECT " POLYAK_ROW_COLUMNS
-#define POLYAK_SELECT_JOB \
-  "SELECT " POLYAK_ROW_COLUMNS ", (SELECT spec FROM specs WHERE specs.sequence = jobs.sequence)"
-
-// Of a row that a POLYAK_SELECT_JOB is at. A spec that is missing is an empty one, with a wrong
-// CRC.
-JobRow ReadWholeRow(const StatementUse& select) {
-  JobRow row = ReadRow(select).row;
-  row.spec = select.Bytes(kRowColumns);
-  return row;
-}
 
 }  // namespace
 
@@ -29,7 +19,7 @@ JobRow ReadWholeRow(const StatementUse& select) {
 Queries::Queries(Connection& connection, std::function<void(absl::Status)> on_damage)
     : connection_(connection),
       on_damage_(std::move(on_damage)),
-      find_job_(connection.database(), POLYAK_SELECT_JOB " FROM jobs WHERE name = ?"),
+      find_job_(connection.database(), POLYAK_SELECT_JOB POLYAK_FROM_JOBS_BY_NAME),
       find_job_by_sequence_(connection.database(),
                             POLYAK_SELECT_JOB " FROM jobs WHERE sequence = ?"),
       find_tombstone_(connection.database(),
@@ -60,7 +50,7 @@ absl::StatusOr<JobSnapshot> Queries::Get(const std::string& name, absl::Time now
   return Noted(connection_.Try([&]() -> absl::StatusOr<JobSnapshot> {
     StatementUse find(find_job_, name);
     if (find.Step()) {
-      return ParseJob(ReadWholeRow(find));
+      return ParseJob(ReadWholeRow(find).row);
     }
     return NoJob(StatementUse(find_tombstone_, name, absl::ToUnixMicros(now)).Step());
   }));
@@ -82,7 +72,7 @@ absl::StatusOr<JobSnapshot> Queries::FindRequest(const std::string& request_id,
     if (!job.Step()) {
       return RequestJobRemoved(request_id, name);
     }
-    return ParseJob(ReadWholeRow(job));
+    return ParseJob(ReadWholeRow(job).row);
   }));
 }
 
@@ -135,7 +125,7 @@ absl::StatusOr<std::vector<StoredJob>> Queries::LoadUnfinished() {
     std::vector<StoredJob> unfinished;
     StatementUse rows(load_unfinished_);
     while (rows.Step()) {
-      const JobRow row = ReadWholeRow(rows);
+      const JobRow row = ReadWholeRow(rows).row;
       if (auto job = Noted(ParseJob(row)); job.ok()) {
         unfinished.push_back({*std::move(job), row.cancel_requested});
       }

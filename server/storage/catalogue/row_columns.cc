@@ -18,4 +18,10 @@ SequencedRow ReadRow(const StatementUse& select) {
   return result;
 }
 
+SequencedRow ReadWholeRow(const StatementUse& select) {
+  SequencedRow result = ReadRow(select);
+  result.row.spec = select.Bytes(kRowColumns);
+  return result;
+}
+
 }  // namespace polyak::storage

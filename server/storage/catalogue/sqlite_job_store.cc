@@ -21,6 +21,7 @@ void Publish(SnapshotCache& cache, const Change& change) {
                  [&](const UpdateJob& update) { cache.Put(update.job); },
                  [](const CancelJob& /*cancel*/) {},
                  [&](const RemoveJob& remove) { cache.Erase(remove.name); },
+                 [&](const RemoveDamagedJob& remove) { cache.Erase(remove.name); },
              },
              change);
 }
@@ -60,9 +61,10 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(base::FileS
                                                                      const base::Clock& clock,
                                                                      Options options) {
   POLYAK_CHECK(options.batch_max >= 1);
-  POLYAK_ASSIGN_OR_RETURN(std::unique_ptr<Connection> connection,
-                          Connection::Open(files, absl::StrCat(options.directory, "/catalogue.db"),
-                                           options.checkpoint_pages));
+  POLYAK_ASSIGN_OR_RETURN(
+      std::unique_ptr<Connection> connection,
+      Connection::Open(files, absl::StrCat(options.directory, "/", options.file_name),
+                       options.checkpoint_pages));
   std::unique_ptr<SqliteJobStore> store(
       new SqliteJobStore(std::move(connection), clock, options.cache_bytes));
   SnapshotCache& cache = *store->cache_;
@@ -96,6 +98,13 @@ void SqliteJobStore::RequestCancel(const std::string& name, Done done) {
 
 void SqliteJobStore::Remove(const std::string& name, const std::string& uid, Done done) {
   thread_->Submit(RemoveJob{name, uid}, std::move(done));
+}
+
+void SqliteJobStore::RemoveDamaged(const std::string& name, RemoveDamagedDone done) {
+  auto uid = std::make_shared<std::string>();
+  thread_->Submit(RemoveDamagedJob{name, uid}, [uid, done = std::move(done)](absl::Status status) {
+    status.ok() ? done(*uid) : done(std::move(status));
+  });
 }
 
 void SqliteJobStore::Get(const std::string& name, GetDone done) const {

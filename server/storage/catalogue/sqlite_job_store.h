@@ -30,7 +30,8 @@ namespace polyak::storage {
 class SqliteJobStore : public JobStore {
  public:
   struct Options {
-    std::string directory;        // must exist, and be locked by this process
+    std::string directory;  // must exist, and be locked by this process
+    std::string file_name = "catalogue.db";
     int batch_max = 256;          // changes a transaction; 1: each has a sync of its own
     int checkpoint_pages = 1000;  // of 4 KiB in the log, after which it is copied into the file
     int64_t cache_bytes = int64_t{16} << 20;  // of ended jobs in memory
@@ -50,6 +51,7 @@ class SqliteJobStore : public JobStore {
   void Update(JobSnapshot job, Done done) override;
   void RequestCancel(const std::string& name, Done done) override;
   void Remove(const std::string& name, const std::string& uid, Done done) override;
+  void RemoveDamaged(const std::string& name, RemoveDamagedDone done) override;
   void Get(const std::string& name, GetDone done) const override;
   void FindRequest(const RequestKey& key, GetDone done) const override;
   void List(const ListPage& page, ListDone done) const override;

@@ -12,8 +12,25 @@ namespace {
 TEST(Identity, UidsAreVersionFourUuids) {
   const std::regex uuid("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
   for (int k = 0; k < 100; ++k) {
-    EXPECT_TRUE(std::regex_match(RandomUid(), uuid));
+    const std::string uid = RandomUid();
+    EXPECT_TRUE(std::regex_match(uid, uuid));
+    EXPECT_TRUE(IsUid(uid));
   }
+}
+
+TEST(Identity, WhatIsNoUidNamesNoFile) {
+  const std::string uid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+  ASSERT_TRUE(IsUid(uid));
+  for (size_t k = 0; k < uid.size(); ++k) {
+    for (const char c : {'/', '.', 'A', 'g', '\0', '\xff'}) {
+      std::string damaged = uid;
+      damaged[k] = c;
+      EXPECT_FALSE(IsUid(damaged)) << damaged;
+    }
+    EXPECT_FALSE(IsUid(uid.substr(0, k)));
+  }
+  EXPECT_FALSE(IsUid(uid + "0"));
+  EXPECT_FALSE(IsUid("../../../../../../../../../../etc/pw"));
 }
 
 TEST(Identity, IdsAreAcceptedAsJobIdsAndDoNotRepeat) {

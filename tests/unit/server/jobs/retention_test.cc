@@ -2,6 +2,7 @@
 #include <chrono>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -73,6 +74,96 @@ class RetentionTest : public JobsTest {
   base::Mutex mutex_;
   std::vector<std::string> forgotten_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Says of some jobs that their rows are damaged.
+class DamagedJobStore : public storage::MemoryJobStore {
+ public:
+  using storage::MemoryJobStore::MemoryJobStore;
+  void Get(const std::string& name, storage::GetDone done) const override {
+    name == damaged ? done(absl::DataLossError(name + " is damaged"))
+                    : storage::MemoryJobStore::Get(name, std::move(done));
+  }
+  void RemoveDamaged(const std::string& name, storage::RemoveDamagedDone done) override {
+    storage::MemoryJobStore::Remove(name, true_uid, [&](const absl::Status& status) {
+      damaged.clear();
+      status.ok() ? done(uid) : done(status);
+    });
+  }
+  void Remove(const std::string& name, const std::string& uid, storage::Done done) override {
+    name == damaged_on_disk ? done(absl::DataLossError(name + " is damaged"))
+                            : storage::MemoryJobStore::Remove(name, uid, std::move(done));
+  }
+  std::string damaged;
+  std::string damaged_on_disk;  // Get knows it from memory
+  std::string true_uid;
+  std::string uid;  // what can still be read of it
+};
+
+class DamagedRowTest : public JobsTest {
+ protected:
+  DamagedRowTest() { jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_); }
+  ~DamagedRowTest() override {
+    // The base class still has one, on stores that outlive it.
+    jobs_ = std::make_unique<Jobs>(options_, JobsTest::store_, JobsTest::runs_, JobsTest::clock_);
+  }
+  void Damage(const storage::JobSnapshot& job, const std::string& uid) {
+    store_.damaged = job->name();
+    store_.true_uid = job->uid();
+    store_.uid = uid;
+  }
+
+  DamagedJobStore store_{clock_};
+};
+
+TEST_F(DamagedRowTest, AJobWhoseRowIsDamagedIsDeletedWithItsFiles) {
+  ASSERT_TRUE(Create(Request(kShort, "a")).ok());
+  const auto job = WaitForEnd("trainingJobs/a");
+  Damage(job, job->uid());
+  EXPECT_TRUE(absl::IsDataLoss(Get("trainingJobs/a").status()));
+  EXPECT_TRUE(Delete("trainingJobs/a").ok());
+  EXPECT_TRUE(absl::IsNotFound(Get("trainingJobs/a").status()));
+  EXPECT_THAT(*runs_.ListUids(), IsEmpty());
+}
+
+TEST_F(DamagedRowTest, WhatIsNotAUidNamesNoFilesAndNeitherDoesThatOfAJobThatRuns) {
+  ASSERT_TRUE(Create(Request(kShort, "a")).ok());
+  ASSERT_TRUE(Create(Request(kShort, "b")).ok());
+  const auto a = WaitForEnd("trainingJobs/a");
+  const auto b = WaitForEnd("trainingJobs/b");
+  ASSERT_TRUE(Create(Request(kEndless, "running")).ok());
+  const auto running = WaitForRows("trainingJobs/running");
+  Damage(a, a->uid().substr(1));
+  EXPECT_TRUE(Delete("trainingJobs/a").ok());
+  Damage(b, running->uid());
+  EXPECT_TRUE(Delete("trainingJobs/b").ok());
+  EXPECT_THAT(*runs_.ListUids(),
+              ::testing::UnorderedElementsAre(a->uid(), b->uid(), running->uid()));
+}
+
+TEST_F(DamagedRowTest, WhatIsKnownFromMemoryIsDeletedWithItsFilesWhateverTheRowSays) {
+  ASSERT_TRUE(Create(Request(kShort, "a")).ok());
+  const auto job = WaitForEnd("trainingJobs/a");
+  Damage(job, "no uid");
+  store_.damaged_on_disk = std::exchange(store_.damaged, "");
+  ASSERT_TRUE(Get("trainingJobs/a").ok());
+  EXPECT_TRUE(Delete("trainingJobs/a").ok());
+  EXPECT_TRUE(absl::IsNotFound(Get("trainingJobs/a").status()));
+  EXPECT_THAT(*runs_.ListUids(), IsEmpty());
+}
+
+TEST_F(DamagedRowTest, AJobThatRunsIsNotDeletedThoughItsRowIsDamaged) {
+  ASSERT_TRUE(Create(Request(kEndless, "a")).ok());
+  const auto job = WaitForRows("trainingJobs/a");
+  Damage(job, job->uid());
+  const absl::Status refused = Delete("trainingJobs/a");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string{refused.message()}, ::testing::HasSubstr("has not ended"));
+  EXPECT_THAT(*runs_.ListUids(), ElementsAre(job->uid()));
+  ASSERT_TRUE(Cancel("trainingJobs/a").ok());
+  WaitForEnd("trainingJobs/a");
+  EXPECT_TRUE(Delete("trainingJobs/a").ok());
+  EXPECT_THAT(*runs_.ListUids(), IsEmpty());
+}
 
 class ForAWeek : public RetentionTest {
  protected:

@@ -129,5 +129,17 @@ TEST(Options, AMalformedAddressSaysWhatIsAccepted) {
   }
 }
 
+TEST(Options, RebuildTakesTheDataDirectoryBeforeOrBehindIt) {
+  for (const auto& arguments :
+       {std::vector<const char*>{"--data-dir=/d", "rebuild", "--replace"},
+        std::vector<const char*>{"rebuild", "--data-dir=/d", "--replace"}}) {
+    const ServerCommand command = Parse(arguments);
+    ASSERT_TRUE(std::holds_alternative<RebuildCommand>(command));
+    EXPECT_EQ(std::get<RebuildCommand>(command).data_dir, "/d");
+    EXPECT_TRUE(std::get<RebuildCommand>(command).replace);
+    EXPECT_FALSE(std::get<RebuildCommand>(command).with_lost);
+  }
+}
+
 }  // namespace
 }  // namespace polyak::server

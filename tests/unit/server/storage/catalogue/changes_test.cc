@@ -96,7 +96,15 @@ TEST_F(ChangesTest, ADamagedRowIsNotSealedAnewByACancel) {
   ASSERT_TRUE(results.ok());
   EXPECT_EQ((*results)[0].code(), absl::StatusCode::kDataLoss);
   EXPECT_TRUE((*results)[1].ok());
-  EXPECT_TRUE((*results)[2].ok());  // it can still be removed
+  EXPECT_EQ((*results)[2].code(), absl::StatusCode::kDataLoss);
+  const auto uid = std::make_shared<std::string>();
+  const auto removed = Commit({RemoveDamagedJob{"a", uid}});
+  ASSERT_TRUE(removed.ok());
+  EXPECT_TRUE((*removed)[0].ok());
+  EXPECT_EQ(*uid, "a");
+  EXPECT_EQ(Count("jobs"), 1);
+  EXPECT_EQ(Count("tombstones"), 1);
+  EXPECT_EQ(connection_->database().execAndGet("PRAGMA writable_schema").getInt(), 0);
 }
 
 }  // namespace

@@ -33,6 +33,17 @@ class SqliteJobStoreTest : public testing_support::CatalogueTest {
     job->mutable_spec()->mutable_quadratic()->add_initial_point(0.1);
     return job;
   }
+  // Bytes that are there once, by as many others.
+  void ReplaceInFile(const std::string& from, const std::string& to) {
+    const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
+    std::string bytes(static_cast<size_t>(file->Size().value()), '\0');
+    ASSERT_TRUE(file->Read(0, bytes).ok());
+    const size_t place = bytes.find(from);
+    ASSERT_NE(place, std::string::npos);
+    ASSERT_EQ(bytes.find(from, place + 1), std::string::npos);
+    ASSERT_EQ(from.size(), to.size());
+    ASSERT_TRUE(file->Write(static_cast<int64_t>(place), to).ok());
+  }
 };
 
 TEST_F(SqliteJobStoreTest, FindsEverythingAgainWhenItIsOpenedAnew) {
@@ -140,7 +151,135 @@ TEST_F(SqliteJobStoreTest, TellsOfADamagedJobAndGoesOn) {
   EXPECT_THAT(std::string(damage.get_future().get().message()), HasSubstr("bad"));
   EXPECT_TRUE(calls_->Get("good").ok());
   EXPECT_THAT(Names(calls_->List({EveryJob})->jobs), ElementsAre("good"));
-  EXPECT_TRUE(calls_->Remove("bad", "bad").ok());
+  EXPECT_TRUE(calls_->RemoveDamaged("bad").ok());
+}
+
+// What of a job's row is damaged, by SQL, and the uid that is left.
+struct Damage {
+  const char* sql;
+  const char* uid;
+};
+
+TEST_F(SqliteJobStoreTest, ADamagedJobCanBeRemovedWhateverOfItIsDamaged) {
+  constexpr Damage kDamages[] = {
+      {"UPDATE jobs SET form = substr(form, 2) WHERE name = 'bad'", "bad"},
+      {"UPDATE jobs SET form = x'' WHERE name = 'bad'", "bad"},
+      {"UPDATE jobs SET uid = 'other' WHERE name = 'bad'", "other"},
+      {"UPDATE jobs SET uid = '' WHERE name = 'bad'", ""},
+      {"UPDATE jobs SET ended = 0 WHERE name = 'bad'", "bad"},
+      {"UPDATE jobs SET ended = -1 WHERE name = 'bad'", "bad"},
+      {"UPDATE jobs SET cancel_requested = 1 WHERE name = 'bad'", "bad"},
+      {"UPDATE jobs SET crc = crc + 1 WHERE name = 'bad'", "bad"},
+      {"UPDATE jobs SET spec_crc = NULL WHERE name = 'bad'", "bad"},
+      {"UPDATE specs SET spec = substr(spec, 2)", "bad"},
+      {"DELETE FROM specs", "bad"},
+  };
+  for (const Damage& damage : kDamages) {
+    SCOPED_TRACE(damage.sql);
+    OpenStore();
+    ASSERT_TRUE(calls_->Insert(MakeEndedJob("good", 5)).ok());
+    auto bad = JobWithNumbers("bad");
+    ASSERT_TRUE(calls_->Insert(bad, {"request", "payload"}).ok());
+    bad->mutable_end_time()->set_seconds(6);
+    ASSERT_TRUE(calls_->Update(bad).ok());
+    RunSql(damage.sql);
+    OpenStore();
+    ASSERT_TRUE(absl::IsDataLoss(calls_->Get("bad").status()));
+    EXPECT_TRUE(absl::IsNotFound(calls_->RemoveDamaged("good").status()));
+    const auto uid = calls_->RemoveDamaged("bad");
+    ASSERT_TRUE(uid.ok()) << uid.status();
+    EXPECT_EQ(*uid, damage.uid);
+    EXPECT_TRUE(absl::IsNotFound(calls_->RemoveDamaged("bad").status()));
+    for (int life = 0; life < 2; ++life) {
+      EXPECT_EQ(calls_->Get("bad").status(), absl::NotFoundError("expired"));
+      EXPECT_TRUE(absl::IsAlreadyExists(calls_->FindRequest({"request", "payload"}).status()));
+      EXPECT_THAT(Names(calls_->List({EveryJob})->jobs), ElementsAre("good"));
+      EXPECT_THAT(*store_->LoadUids(), ElementsAre("good"));
+      Reopen();
+    }
+    CloseStore();
+    EXPECT_EQ(Connect()->database().execAndGet("SELECT COUNT(*) FROM specs").getInt(), 0);
+    EXPECT_TRUE(files_.Remove(kFile).ok());
+  }
+}
+
+// Bytes of a row turn and its indexes stay as they were: SQLite itself would not take it out.
+TEST_F(SqliteJobStoreTest, ADamagedJobCanBeRemovedWhereItsIndexesKnowItByOtherValues) {
+  // Of the row: name "bad" and uid "uid-of-bad", one behind the other.
+  constexpr std::pair<const char*, const char*> kRows[] = {
+      {"baduid-of-xad", "uid-of-xad"},  // of nobody
+      {"baduid-of-god", ""},            // of the other job
+      {"xxduid-of-bad", "uid-of-bad"}, {"goduid-of-bad", "uid-of-bad"}, {"goduid-of-god", ""},
+  };
+  for (const auto& [turned, uid] : kRows) {
+    SCOPED_TRACE(turned);
+    OpenStore();
+    ASSERT_TRUE(calls_->Insert(MakeEndedJob("god", 4, "uid-of-god")).ok());
+    ASSERT_TRUE(calls_->Insert(MakeEndedJob("bad", 5, "uid-of-bad")).ok());
+    CloseStore();
+    ReplaceInFile("baduid-of-bad", turned);
+    OpenStore();
+    ASSERT_TRUE(absl::IsDataLoss(calls_->Get("bad").status())) << calls_->Get("bad").status();
+    const auto answer = calls_->RemoveDamaged("bad");
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    EXPECT_EQ(*answer, uid);
+    for (int life = 0; life < 2; ++life) {
+      EXPECT_EQ(calls_->Get("bad").status(), absl::NotFoundError("expired"));
+      EXPECT_TRUE(calls_->Get("god").ok());
+      EXPECT_THAT(*store_->LoadUids(), ElementsAre("uid-of-god"));
+      EXPECT_THAT(Names(calls_->ListEnded(9)->jobs), ElementsAre("god"));
+      Reopen();
+    }
+    // Names and uids are free, and SQLite finds nothing wrong.
+    EXPECT_TRUE(calls_->Insert(MakeEndedJob("bad", 5, "uid-of-bad")).ok());
+    EXPECT_TRUE(calls_->Remove("god").ok());
+    CloseStore();
+    EXPECT_EQ(Connect()->database().execAndGet("PRAGMA integrity_check").getString(), "ok");
+    EXPECT_TRUE(files_.Remove(kFile).ok());
+  }
+}
+
+// Damage beyond a row is an answer, and not the end of the store.
+TEST_F(SqliteJobStoreTest, WhatCanNotBeTakenOutLeavesTheOtherJobsAlone) {
+  OpenStore();
+  auto bad = JobWithNumbers("bad");
+  for (int k = 0; k < 100'000; ++k) {
+    bad->mutable_spec()->mutable_quadratic()->add_initial_point(k + 0.5);
+  }
+  ASSERT_TRUE(calls_->Insert(bad).ok());
+  ASSERT_TRUE(calls_->Insert(MakeEndedJob("good", 5)).ok());
+  CloseStore();
+  // The spec lies on a chain of pages, each beginning with the number of the next one.
+  auto connection = Connect();
+  const int pages = connection->database().execAndGet("PRAGMA page_count").getInt();
+  connection.reset();
+  {
+    const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
+    for (int page = 100; page < pages; page += 50) {
+      ASSERT_TRUE(file->Write(int64_t{page} * 4096, std::string(4, '\x7f')).ok());
+    }
+  }
+  bool broken = false;
+  auto options = StoreOptions();
+  options.on_broken = [&](const absl::Status& /*status*/) { broken = true; };
+  OpenStore(std::move(options));
+  EXPECT_TRUE(absl::IsDataLoss(calls_->Get("bad").status()));
+  const auto removed = calls_->RemoveDamaged("bad");
+  EXPECT_TRUE(absl::IsDataLoss(removed.status())) << removed.status();
+  EXPECT_TRUE(calls_->Get("good").ok());
+  EXPECT_TRUE(calls_->Insert(MakeJob("new")).ok());
+  EXPECT_TRUE(calls_->Remove("good").ok());
+  EXPECT_FALSE(broken);
+}
+
+// The name is not another job's by now, as Remove would say of a job with another uid.
+TEST_F(SqliteJobStoreTest, ARemovalOfADamagedJobSaysThatItIsDamaged) {
+  OpenStore();
+  ASSERT_TRUE(calls_->Insert(MakeEndedJob("bad", 5)).ok());
+  RunSql("UPDATE jobs SET uid = 'other'");
+  OpenStore();
+  EXPECT_TRUE(absl::IsDataLoss(calls_->Remove("bad", "bad")));
+  EXPECT_EQ(*calls_->RemoveDamaged("bad"), "other");
 }
 
 TEST_F(SqliteJobStoreTest, ANewerCatalogueIsRefusedAtOpening) {

@@ -1,0 +1,191 @@
+// A data directory whose catalogue is gone: polyakd rebuild makes one from the traces, and the next
+// server goes on with every job, whose records are the same bytes.
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cpp/client.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "tests/fault/durable_server.h"
+#include "tests/support/process.h"
+
+namespace polyak {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing_support::BinaryPath;
+using testing_support::Outcome;
+using testing_support::RunProgram;
+
+constexpr char kQuadratic[] =
+    "quadratic { spectrum { generated { dimension: 3 condition_number: 1000 } } } "
+    "optimizer { polyak_momentum {} } stopping { max_iterations: 2500 }";
+constexpr char kNetwork[] =
+    "relu_network { width: 20 dataset { name: 'datasets/digits' first_examples: 5 } } "
+    "optimizer { nesterov_momentum {} } stopping { max_iterations: 300 }";
+constexpr char kMatrix[] =
+    "quadratic { matrix { rows: 2 cols: 2 values: 2 values: 1 values: 1 values: 3 } } "
+    "optimizer { gradient_descent {} } stopping { relative_loss: 1e-6 }";
+
+class Rebuild : public ::testing::Test {
+ protected:
+  client::Client Connect() {
+    client::ClientOptions options;
+    options.server = server_.address();
+    return client::Client(std::move(options));
+  }
+  // Trains one job a spec, and keeps what is to be found again.
+  void Train() {
+    client::Client client = Connect();
+    const std::map<std::string, const char*> specs = {
+        {"a", kQuadratic}, {"b", kNetwork}, {"c", kMatrix}};
+    for (const auto& [id, text] : specs) {
+      v1::CreateTrainingJobRequest request;
+      request.set_training_job_id(id);
+      ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, request.mutable_spec()));
+      const auto job = client.Submit(request);
+      ASSERT_TRUE(job.ok()) << job.status();
+      ended_[id] = *client.Wait(job->name(), absl::Seconds(60));
+      records_[id] = Records(client, id);
+    }
+  }
+  static std::string Records(client::Client& client, const std::string& id) {
+    v1::ReadIterationsRequest request;
+    request.set_name("trainingJobs/" + id);
+    request.set_max_records(50'000);
+    const auto read = client.ReadIterations(request);
+    EXPECT_TRUE(read.ok()) << read.status();
+    return read.ok() ? read->iterations().SerializeAsString() : "";
+  }
+  // By the next server, when it has come to their ends.
+  void ExpectEveryJob() {
+    client::Client client = Connect();
+    for (const auto& [id, records] : records_) {
+      const auto job = client.Wait("trainingJobs/" + id, absl::Seconds(60));
+      ASSERT_TRUE(job.ok()) << job.status();
+      EXPECT_EQ(job->uid(), ended_[id].uid());
+      EXPECT_EQ(job->state(), ended_[id].state());
+      EXPECT_EQ(job->termination().reason(), ended_[id].termination().reason());
+      v1::Summary summary = job->summary();
+      *summary.mutable_training_time() = ended_[id].summary().training_time();
+      EXPECT_EQ(summary.SerializeAsString(), ended_[id].summary().SerializeAsString());
+      EXPECT_EQ(job->spec().SerializeAsString(), ended_[id].spec().SerializeAsString());
+      EXPECT_TRUE(Records(client, id) == records) << id;
+    }
+  }
+  Outcome RunRebuild(const std::vector<std::string>& flags = {}) {
+    std::vector<std::string> arguments = {"rebuild", "--data-dir=" + server_.data_directory()};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    return RunProgram(BinaryPath("polyakd"), arguments);
+  }
+  std::filesystem::path Path(const std::string& name) const {
+    return std::filesystem::path(server_.data_directory()) / name;
+  }
+  void RemoveCatalogue() {
+    for (const char* const name : {"catalogue.db", "catalogue.db-wal"}) {
+      std::filesystem::remove(Path(name));
+    }
+  }
+
+  DurableServer server_;
+  std::map<std::string, v1::TrainingJob> ended_;
+  std::map<std::string, std::string> records_;
+};
+
+TEST_F(Rebuild, EveryJobIsThereAgainWithTheSameRecords) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  RemoveCatalogue();
+  const Outcome rebuilt = RunRebuild();
+  ASSERT_EQ(rebuilt.exit_code, 0) << rebuilt.errors;
+  EXPECT_THAT(rebuilt.output, HasSubstr("restored trainingJobs/a: 2501 records"));
+  EXPECT_THAT(rebuilt.output, HasSubstr("3 jobs restored"));
+  server_.Start();
+  ExpectEveryJob();
+}
+
+TEST_F(Rebuild, ADirectoryThatAServerHoldsIsLeftAlone) {
+  const Outcome refused = RunRebuild();
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.errors, HasSubstr("polyakd: rebuild"));
+  EXPECT_EQ(server_.Stop(), 0);
+}
+
+TEST_F(Rebuild, ACatalogueThatCanBeReadIsReplacedOnlyIfAskedTo) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  const Outcome refused = RunRebuild();
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.errors, HasSubstr("--replace"));
+  EXPECT_FALSE(std::filesystem::exists(Path("catalogue.db.old-1")));
+  const Outcome replaced = RunRebuild({"--replace"});
+  ASSERT_EQ(replaced.exit_code, 0) << replaced.errors;
+  EXPECT_THAT(replaced.output, HasSubstr("kept as catalogue.db.old-1"));
+  EXPECT_TRUE(std::filesystem::exists(Path("catalogue.db.old-1")));
+  server_.Start();
+  ExpectEveryJob();
+}
+
+TEST_F(Rebuild, ADamagedCatalogueIsReplacedAndKept) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  const std::string junk(20'000, 'x');
+  std::ofstream(Path("catalogue.db"), std::ios::binary) << junk;
+  const Outcome rebuilt = RunRebuild();
+  ASSERT_EQ(rebuilt.exit_code, 0) << rebuilt.errors;
+  std::ifstream kept(Path("catalogue.db.old-1"), std::ios::binary);
+  EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(kept), {}) == junk);
+  server_.Start();
+  ExpectEveryJob();
+}
+
+// A server that started without its catalogue has set everything aside.
+TEST_F(Rebuild, WhatWasSetAsideComesBackIfAskedFor) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  RemoveCatalogue();
+  server_.Start();
+  ASSERT_EQ(server_.Stop(), 0);
+  const Outcome without = RunRebuild({"--replace"});
+  ASSERT_EQ(without.exit_code, 0) << without.errors;
+  EXPECT_THAT(without.output, HasSubstr("0 jobs restored"));
+  EXPECT_THAT(without.output, HasSubstr("3 traces in the folder lost"));
+  const Outcome with = RunRebuild({"--replace", "--with-lost"});
+  ASSERT_EQ(with.exit_code, 0) << with.errors;
+  EXPECT_THAT(with.output, HasSubstr("3 jobs restored"));
+  server_.Start();
+  ExpectEveryJob();
+}
+
+TEST_F(Rebuild, ATraceThatCanNotBeReadIsLeftOutAndTheOthersAreNot) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  RemoveCatalogue();
+  {
+    std::fstream trace(Path("jobs/" + ended_["b"].uid() + ".trace"),
+                       std::ios::binary | std::ios::in | std::ios::out);
+    trace.seekp(20);
+    trace << "damage";
+  }
+  const Outcome rebuilt = RunRebuild();
+  ASSERT_EQ(rebuilt.exit_code, 0) << rebuilt.errors;
+  EXPECT_THAT(rebuilt.output, HasSubstr("left out " + ended_["b"].uid()));
+  EXPECT_THAT(rebuilt.output, HasSubstr("2 jobs restored"));
+  EXPECT_THAT(rebuilt.output, Not(HasSubstr("trainingJobs/b")));
+  server_.Start();
+  records_.erase("b");
+  ExpectEveryJob();
+  // Its files are kept.
+  EXPECT_TRUE(std::filesystem::exists(Path("lost/" + ended_["b"].uid() + ".trace")));
+}
+
+}  // namespace
+}  // namespace polyak
