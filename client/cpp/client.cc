@@ -257,7 +257,11 @@ absl::StatusOr<v1::StoredDataset> Client::SendDataset(v1::DatasetHeader header,
       wanted = writer->Write(request);
     }
     writer->WritesDone();
-    return writer->Finish();
+    const grpc::Status finished = writer->Finish();
+    // Not by us: the server or something on the way has let go of the stream.
+    return finished.error_code() == grpc::StatusCode::CANCELLED
+               ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the upload was cut")
+               : finished;
   });
   if (!status.ok()) {
     return status;

@@ -262,6 +262,9 @@ void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
   absl::Status status = draining() ? Draining() : WithDetails(runs_.CheckRoom());
   try {
     if (status.ok()) {
+      status = WithDetails(runner::LoadData(admission->spec));
+    }
+    if (status.ok()) {
       prepared = runner::Prepare(admission->spec, violations);
       status = violations.empty() ? absl::OkStatus() : InvalidArgument(violations);
     }
@@ -349,17 +352,23 @@ void Jobs::Preview(const v1::TrainingJobSpec& spec, PreviewDone done) {
   if (absl::Status status = ReserveMemory(forecast, violations); !status.ok()) {
     return done(status);
   }
-  admission_.Submit([this, parsed = *std::move(parsed), forecast, done = std::move(done)] {
+  admission_.Submit([this, parsed = *std::move(parsed), forecast,
+                     done = std::move(done)]() mutable {
     spec::Violations found;
     std::shared_ptr<const runner::PreparedJob> prepared;
+    absl::Status loaded;
     try {
-      prepared = runner::Prepare(parsed, found);
+      loaded = WithDetails(runner::LoadData(parsed));
+      prepared = loaded.ok() ? runner::Prepare(parsed, found) : nullptr;
     } catch (const std::bad_alloc&) {
       ReleaseMemory(static_cast<int64_t>(forecast.memory_bytes()));
       return done(ResourceExhausted("MEMORY_IN_USE", "memory",
                                     "the machine has no memory for this preview now", kRetryAfter));
     }
     ReleaseMemory(static_cast<int64_t>(forecast.memory_bytes()));
+    if (!loaded.ok()) {
+      return done(loaded);
+    }
     if (!found.empty()) {
       return done(InvalidArgument(found));
     }

@@ -1,6 +1,7 @@
 #include "server/jobs/dataset_upload.h"
 
 #include <cmath>
+#include <limits>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -98,10 +99,12 @@ absl::Status DatasetUpload::Add(const v1::DatasetChunk& chunk) {
       file_->Append({chunk.values().data(), static_cast<size_t>(chunk.values_size())})));
   sha256_.Add(bytes);
   added_ += chunk.values_size();
+  last_active_ = clock_.MonotonicSeconds();
   return absl::OkStatus();
 }
 
 absl::StatusOr<v1::StoredDataset> DatasetUpload::Finish() {
+  last_active_ = std::numeric_limits<double>::infinity();  // never to be given up
   if (added_ != count()) {
     return Refused("chunk", absl::StrCat("the stream ended after ", added_,
                                          " values; accepted: ", count(), ", as the header says"));

@@ -138,22 +138,32 @@ absl::StatusOr<engine::Dataset> Datasets::Read(const Entry& entry, int64_t count
       }
     }
   });
-  if (absl::IsDataLoss(status)) {
-    const base::MutexLock lock(&mutex_);
-    damaged_.insert(dataset.name());
-  }
+  NoteRead(dataset.name(), status);
   POLYAK_RETURN_IF_ERROR(status);
   return data;
 }
 
+void Datasets::NoteRead(const std::string& name, const absl::Status& status) const {
+  const base::MutexLock lock(&mutex_);
+  if (status.ok()) {
+    whole_.insert(name);
+  } else if (absl::IsDataLoss(status)) {
+    whole_.erase(name);
+  }
+}
+
 absl::StatusOr<v1::StoredDataset> Datasets::Get(const std::string& name) const {
+  spec::Violations violations;
+  if (!spec::CheckDatasetName(name, violations)) {
+    return InvalidArgument(violations);
+  }
   if (const auto* const built_in = engine::FindBuiltInDataset(name); built_in != nullptr) {
     return Describe(*built_in);
   }
   const base::MutexLock lock(&mutex_);
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
-    return DatasetNotFound(spec::Quoted(name));
+    return DatasetNotFound(name);
   }
   return found->second->dataset;
 }
@@ -165,9 +175,16 @@ absl::StatusOr<v1::ListDatasetsResponse> Datasets::List(
     violations.Add("page_size",
                    spec::Refusal(request.page_size(),
                                  absl::StrCat("0 (", kPageSizeDefault, ") to ", kPageSizeMax)));
-    return InvalidArgument(violations);
   }
   // A token is the name of the last data set before.
+  spec::Violations of_token;
+  if (!request.page_token().empty() && !spec::CheckDatasetName(request.page_token(), of_token)) {
+    violations.Add("page_token",
+                   "is not one of this list; accepted: next_page_token of the answer before");
+  }
+  if (!violations.empty()) {
+    return InvalidArgument(violations);
+  }
   std::vector<v1::StoredDataset> all;
   for (const engine::BuiltInDataset& set : engine::BuiltInDatasets()) {
     all.push_back(Describe(set));
@@ -239,31 +256,28 @@ void Datasets::Delete(const std::string& name, Done done) {
   };
   // Asked before, so that who asks in vain disturbs nobody, and again when no new job can name it.
   jobs_.FindDatasetUse(name, [this, name, done = std::move(done)](const auto& use) {
-    absl::Status refused = CheckUse(name, use);
-    std::shared_ptr<const Entry> entry;
-    if (refused.ok()) {
-      const auto taken = TakeOut(name);
-      refused = taken.status();
-      entry = taken.ok() ? *taken : nullptr;
+    if (const absl::Status used = CheckUse(name, use); !used.ok()) {
+      return done(used);
     }
-    if (!refused.ok()) {
-      return done(refused);
+    const auto taken = TakeOut(name);
+    if (!taken.ok()) {
+      return done(taken.status());
     }
-    jobs_.FindDatasetUse(name, [this, entry, done](const auto& use_now) {
-      if (const absl::Status used = CheckUse(entry->dataset.name(), use_now); !used.ok()) {
-        Keep(entry);
+    jobs_.FindDatasetUse(name, [this, dataset = *taken, done](const auto& use_now) {
+      if (const absl::Status used = CheckUse(dataset.name(), use_now); !used.ok()) {
+        Keep(dataset);
         return done(used);
       }
-      Run([this, entry, done] { Remove(entry, done); });
+      Run([this, dataset, done] { Remove(dataset, done); });
     });
   });
 }
 
-absl::StatusOr<std::shared_ptr<const Datasets::Entry>> Datasets::TakeOut(const std::string& name) {
+absl::StatusOr<v1::StoredDataset> Datasets::TakeOut(const std::string& name) {
   const base::MutexLock lock(&mutex_);
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
-    return DatasetNotFound(spec::Quoted(name));
+    return DatasetNotFound(name);
   }
   if (found->second.use_count() > 1) {
     return FailedPrecondition(
@@ -273,25 +287,27 @@ absl::StatusOr<std::shared_ptr<const Datasets::Entry>> Datasets::TakeOut(const s
   if (!busy_.insert(name).second) {
     return WithDetails(absl::UnavailableError(absl::StrCat(name, " is just being stored")));
   }
-  return std::move(entries_.extract(found).mapped());
+  v1::StoredDataset dataset = found->second->dataset;
+  entries_.erase(found);
+  return dataset;
 }
 
-void Datasets::Keep(const std::shared_ptr<const Entry>& entry) {
+void Datasets::Keep(const v1::StoredDataset& dataset) {
   const base::MutexLock lock(&mutex_);
-  entries_[entry->dataset.name()] = entry;
-  busy_.erase(entry->dataset.name());
+  entries_[dataset.name()] = std::make_shared<const Entry>(Entry{dataset});
+  busy_.erase(dataset.name());
 }
 
-void Datasets::Remove(const std::shared_ptr<const Entry>& entry, const Done& done) {
-  if (const absl::Status removed = store_.Remove(entry->dataset.name()); !removed.ok()) {
-    Keep(entry);
+void Datasets::Remove(const v1::StoredDataset& dataset, const Done& done) {
+  if (const absl::Status removed = store_.Remove(dataset.name()); !removed.ok()) {
+    Keep(dataset);
     return done(WithDetails(removed));
   }
   {
     const base::MutexLock lock(&mutex_);
-    bytes_ -= BytesOf(entry->dataset);
-    damaged_.erase(entry->dataset.name());
-    busy_.erase(entry->dataset.name());
+    bytes_ -= BytesOf(dataset);
+    whole_.erase(dataset.name());
+    busy_.erase(dataset.name());
   }
   done(absl::OkStatus());
 }
@@ -363,13 +379,23 @@ std::optional<v1::StoredDataset> Datasets::FindSame(const std::string& sha256) c
   if (sha256.empty()) {
     return std::nullopt;
   }
-  const base::MutexLock lock(&mutex_);
-  const auto found = entries_.find(DatasetName(sha256));
-  if (found == entries_.end() || found->second->dataset.sha256() != sha256 ||
-      damaged_.contains(found->first)) {
-    return std::nullopt;
+  v1::StoredDataset same;
+  bool whole = false;
+  {
+    const base::MutexLock lock(&mutex_);
+    const auto found = entries_.find(DatasetName(sha256));
+    if (found == entries_.end() || found->second->dataset.sha256() != sha256) {
+      return std::nullopt;
+    }
+    same = found->second->dataset;
+    whole = whole_.contains(same.name());
   }
-  return found->second->dataset;
+  if (!whole) {
+    const absl::Status read = store_.Read(same, [](std::span<const double> /*values*/) {});
+    NoteRead(same.name(), read);
+    whole = read.ok();
+  }
+  return whole ? std::optional(std::move(same)) : std::nullopt;
 }
 
 absl::Status Datasets::BeginStoring(const std::string& name) {
@@ -386,7 +412,7 @@ void Datasets::EndStoring(const std::string& name, const v1::StoredDataset* stor
   if (stored == nullptr) {
     return;
   }
-  damaged_.erase(name);
+  whole_.insert(name);
   std::shared_ptr<const Entry>& entry = entries_[name];
   if (entry == nullptr) {
     entry = std::make_shared<const Entry>(Entry{*stored});

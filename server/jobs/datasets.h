@@ -49,6 +49,7 @@ class Datasets : public spec::NamedDatasets, private UploadRoom {
 
   // The data set with these numbers, if it is there and whole: then nothing need be sent.
   //   sha256: as StoredDataset.sha256; empty: none.
+  // Waits for the disk, which is read once for each data set that an earlier server stored.
   std::optional<v1::StoredDataset> FindSame(const std::string& sha256) const override;
   // Begins to take a data set. Waits for the disk. The upload must not outlive this.
   //   give_up: as DatasetUpload's; called when others need the place of one from which nothing has
@@ -70,6 +71,8 @@ class Datasets : public spec::NamedDatasets, private UploadRoom {
   void EndStoring(const std::string& name, const v1::StoredDataset* stored) override;
   void Leave(const DatasetUpload& upload, int64_t bytes) override;
 
+  // What a read of all values has shown.
+  void NoteRead(const std::string& name, const absl::Status& status) const;
   absl::Status Reserve(int64_t bytes);
   void GiveBack(int64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GiveUpIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -78,11 +81,11 @@ class Datasets : public spec::NamedDatasets, private UploadRoom {
   static absl::Status CheckUse(const std::string& name,
                                const absl::StatusOr<storage::DatasetUse>& use);
   // From here on no new job can name it; until Keep or Remove its name is busy.
-  absl::StatusOr<std::shared_ptr<const Entry>> TakeOut(const std::string& name);
+  absl::StatusOr<v1::StoredDataset> TakeOut(const std::string& name);
   // The end of Delete: nobody names it.
-  void Remove(const std::shared_ptr<const Entry>& entry, const Done& done);
+  void Remove(const v1::StoredDataset& dataset, const Done& done);
   // The end of Delete without a removal.
-  void Keep(const std::shared_ptr<const Entry>& entry);
+  void Keep(const v1::StoredDataset& dataset);
 
   const Options options_;
   storage::DatasetStore& store_;
@@ -91,8 +94,8 @@ class Datasets : public spec::NamedDatasets, private UploadRoom {
   mutable base::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const Entry>> entries_ ABSL_GUARDED_BY(mutex_);  // by name
   std::set<std::string> busy_ ABSL_GUARDED_BY(mutex_);  // names being stored or deleted
-  // Whose values were found damaged: they may be sent again.
-  mutable std::set<std::string> damaged_ ABSL_GUARDED_BY(mutex_);
+  // Whose values were stored or read whole by this process; the others may be sent again.
+  mutable std::set<std::string> whole_ ABSL_GUARDED_BY(mutex_);
   int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of all stored, and of those on their way
   int deletes_ ABSL_GUARDED_BY(mutex_) = 0;    // that are not answered yet
   base::CondVar no_deletes_;

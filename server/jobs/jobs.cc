@@ -124,7 +124,7 @@ absl::StatusOr<std::shared_ptr<Job>> Jobs::OpenEnded(const storage::JobSnapshot&
   const int repaired = TimesRepaired(snapshot->uid());
   auto trace = runs_.OpenTrace(*snapshot);
   if (trace.ok()) {
-    job->set_trace(Guarded(snapshot, *std::move(trace)));
+    job->set_trace(Guarded(snapshot, *std::move(trace), repaired));
   } else if (!absl::IsNotFound(trace.status())) {
     return WithDetails(NoteDamage(snapshot, repaired, trace.status()));
   } else if (snapshot->has_summary()) {

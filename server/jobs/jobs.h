@@ -165,7 +165,8 @@ class Jobs {
   absl::StatusOr<std::shared_ptr<Job>> OpenEnded(const storage::JobSnapshot& snapshot);
   // What readers of an ended job's records read: `trace`, which tells of damage.
   std::shared_ptr<const storage::TraceReader> Guarded(
-      const storage::JobSnapshot& job, std::shared_ptr<const storage::TraceReader> trace);
+      const storage::JobSnapshot& job, std::shared_ptr<const storage::TraceReader> trace,
+      int repaired);
   // Sees to it that damaged records of an ended job are computed again, once. Returns the error
   // with what becomes of it; other errors as they are.
   //   repaired: how often they had been when the file was opened.
@@ -199,6 +200,7 @@ class Jobs {
   // Back to the head of the queue.
   void Requeue(const std::shared_ptr<Job>& job);
   void TakeUp(const storage::StoredJob& stored);
+  void OpenRecords(Job& job);
   absl::Status SweepOrphans();
   // Has every worker, all at once, train the canary.
   void RunCanaries();
@@ -207,9 +209,11 @@ class Jobs {
   // Adds who computes from here on. Returns false if that is who did before.
   bool AddComputation(const Job& job, v1::TrainingJob& form) const;
   // Prepares what is not prepared, and runs; again if the disk failed in between.
-  absl::StatusOr<runner::RunResult> RunToEnd(const std::shared_ptr<Job>& job);
+  absl::StatusOr<runner::RunResult> RunToEnd(const std::shared_ptr<Job>& job,
+                                             const v1::TrainingJob& form);
   // Opens the trace, waiting for room until the job is cancelled, and runs.
   absl::StatusOr<runner::RunResult> RunOnce(const std::shared_ptr<Job>& job,
+                                            const v1::TrainingJob& form,
                                             const runner::PreparedJob& prepared);
   // Whether to try again what a full disk refused, after a while: not if the server is about to go.
   bool WaitForRoom(const std::shared_ptr<Job>& job, const absl::Status& status);
@@ -223,6 +227,7 @@ class Jobs {
   storage::RunStore& runs_;
   const base::Clock& clock_;
   base::StopToken drain_;
+  int records_opened_ = 0;  // by Recover
   std::atomic<int> canaries_passed_ = 0;
   std::atomic<int> canaries_failed_ = 0;
   std::latch all_workers_up_;

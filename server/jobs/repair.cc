@@ -40,15 +40,15 @@ bool IsForGood(const absl::Status& status) {
 }  // namespace
 
 std::shared_ptr<const storage::TraceReader> Jobs::Guarded(
-    const storage::JobSnapshot& job, std::shared_ptr<const storage::TraceReader> trace) {
+    const storage::JobSnapshot& job, std::shared_ptr<const storage::TraceReader> trace,
+    int repaired) {
   if (!store_.survives_restart() || !job->has_summary()) {
     return trace;
   }
-  return std::make_shared<const GuardedTrace>(
-      std::move(trace),
-      [this, job, repaired = TimesRepaired(job->uid())](const absl::Status& error) {
-        return NoteDamage(job, repaired, error);
-      });
+  return std::make_shared<const GuardedTrace>(std::move(trace),
+                                              [this, job, repaired](const absl::Status& error) {
+                                                return NoteDamage(job, repaired, error);
+                                              });
 }
 
 int Jobs::TimesRepaired(const std::string& uid) const {
@@ -163,7 +163,7 @@ void Jobs::EndRepair(const storage::JobSnapshot& job, const absl::Status& status
       ++repaired_[job->uid()];
     }
     if (auto trace = runs_.OpenTrace(*job); trace.ok()) {
-      mended = Guarded(job, *std::move(trace));
+      mended = Guarded(job, *std::move(trace), TimesRepaired(job->uid()));
     }
   }
   bool again = false;

@@ -31,11 +31,12 @@ absl::Status Refused(const spec::Violations& violations) {
 absl::StatusOr<std::shared_ptr<const runner::PreparedJob>> PrepareAgain(
     const v1::TrainingJobSpec& message, const spec::Limits& limits) {
   spec::Violations violations;
-  const auto spec = spec::ParseTrainingJobSpec(message, limits, violations);
+  auto spec = spec::ParseTrainingJobSpec(message, limits, violations);
   if (!violations.empty()) {
     return Refused(violations);
   }
   try {
+    POLYAK_RETURN_IF_ERROR(runner::LoadData(*spec));
     auto prepared = runner::Prepare(*spec, violations);
     if (!violations.empty()) {
       return Refused(violations);
@@ -76,11 +77,11 @@ bool Jobs::WaitForRoom(const std::shared_ptr<Job>& job, const absl::Status& stat
 }
 
 absl::StatusOr<runner::RunResult> Jobs::RunOnce(const std::shared_ptr<Job>& job,
+                                                const v1::TrainingJob& form,
                                                 const runner::PreparedJob& prepared) {
-  const storage::JobSnapshot snapshot = job->snapshot();
   absl::StatusOr<std::shared_ptr<storage::Trace>> trace;
   do {
-    trace = runs_.OpenTrace(*snapshot);
+    trace = runs_.OpenTrace(form);
     if (absl::IsResourceExhausted(trace.status()) && job->stop().stop_requested() && !draining()) {
       job->set_pause_reason("");
       return runner::RunResult{engine::StopReason::kCancelled, 0, {}};
@@ -88,20 +89,29 @@ absl::StatusOr<runner::RunResult> Jobs::RunOnce(const std::shared_ptr<Job>& job,
   } while (WaitForRoom(job, trace.status()));
   POLYAK_RETURN_IF_ERROR(trace.status());
   job->set_trace(*trace);
-  runner::RunContext context{snapshot->uid(), runs_, **trace, job->stop(), drain_, clock_};
+  runner::RunContext context{form.uid(), runs_, **trace, job->stop(), drain_, clock_};
   context.on_pause = [&job](const std::string& reason) { job->set_pause_reason(reason); };
   return runner::Run(prepared, context);
 }
 
-absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job) {
+absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job,
+                                                 const v1::TrainingJob& form) {
   auto prepared = job->TakePrepared();
-  if (prepared == nullptr) {
-    POLYAK_ASSIGN_OR_RETURN(prepared, PrepareAgain(job->snapshot()->spec(), options_.limits));
-  }
   int attempts = 0;
   int64_t records = -1;
   while (true) {
-    auto result = RunOnce(job, *prepared);
+    absl::StatusOr<runner::RunResult> result;
+    if (prepared == nullptr) {
+      auto again = PrepareAgain(form.spec(), options_.limits);
+      if (again.ok()) {
+        prepared = *std::move(again);
+      } else {
+        result = again.status();
+      }
+    }
+    if (prepared != nullptr) {
+      result = RunOnce(job, form, *prepared);
+    }
     if (!absl::IsUnavailable(result.status()) || draining()) {
       return result;
     }
@@ -131,8 +141,11 @@ bool Jobs::AddComputation(const Job& job, v1::TrainingJob& form) const {
 
 void Jobs::RunJob(const std::shared_ptr<Job>& job) {
   v1::TrainingJob form = *job->snapshot();
-  const bool elsewhere = AddComputation(*job, form);
   const bool begins = form.state() != v1::TrainingJob::STATE_RUNNING;
+  if (!begins && job->reader()->row_count() == 0) {
+    OpenRecords(*job);
+  }
+  const bool elsewhere = AddComputation(*job, form);
   if (begins) {
     form.set_state(v1::TrainingJob::STATE_RUNNING);
     *form.mutable_start_time() = Now();
@@ -147,7 +160,7 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
       }
     });
   }
-  const auto result = RunToEnd(job);
+  const auto result = RunToEnd(job, form);
   if (draining() && (!result.ok() || result->reason == engine::StopReason::kCancelled)) {
     return;  // interrupted, not ended: the job stays RUNNING
   }
@@ -195,7 +208,8 @@ void Jobs::AccountEnd(const std::shared_ptr<Job>& job, const v1::TrainingJob& fi
       store_.survives_restart()
           ? 0
           : job->reader()->memory_bytes() + static_cast<int64_t>(final_form.ByteSizeLong());
-  job->set_trace(Guarded(std::make_shared<const v1::TrainingJob>(final_form), job->reader()));
+  job->set_trace(Guarded(std::make_shared<const v1::TrainingJob>(final_form), job->reader(),
+                         TimesRepaired(final_form.uid())));
   {
     const base::MutexLock lock(&mutex_);
     reserved_bytes_ += static_cast<double>(kept - std::exchange(job->reserved_bytes, kept));
@@ -241,6 +255,13 @@ absl::Status Jobs::SweepOrphans() {
   return absl::OkStatus();
 }
 
+// Readers see at once what was stored; what can't be opened is met again by the run.
+void Jobs::OpenRecords(Job& job) {
+  if (auto trace = runs_.OpenTrace(*job.snapshot()); trace.ok()) {
+    job.set_trace(*std::move(trace));
+  }
+}
+
 void Jobs::TakeUp(const storage::StoredJob& stored) {
   auto job = std::make_shared<Job>(stored.job, nullptr, options_.limits.datasets);
   spec::Violations violations;
@@ -249,9 +270,10 @@ void Jobs::TakeUp(const storage::StoredJob& stored) {
                             ? static_cast<int64_t>(MemoryNeeded(runner::ForecastCost(*parsed)))
                             : 0;  // it will fail when its turn comes, and say why
   if (stored.job->state() == v1::TrainingJob::STATE_RUNNING) {
-    // Readers see at once what was stored; what can't be opened is met again by the run.
-    if (auto trace = runs_.OpenTrace(*stored.job); trace.ok()) {
-      job->set_trace(*std::move(trace));
+    // Those that ran at once, unless a catalogue was made anew from very many traces: each takes
+    // a file descriptor. The others show their records when their turn comes.
+    if (records_opened_++ < options_.workers) {
+      OpenRecords(*job);
     }
   }
   if (stored.cancel_requested) {

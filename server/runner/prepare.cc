@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/base/check.h"
+#include "server/base/status_macros.h"
 #include "server/engine/plans/plan.h"
 #include "server/spec/describe.h"
 #include "server/spec/parse_training_job.h"
@@ -77,6 +78,31 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
   return forecast;
 }
 
+absl::Status LoadData(spec::ExperimentSpec& spec) {
+  engine::DatasetSpec* dataset = nullptr;
+  if (auto* quadratic = std::get_if<engine::QuadraticSpec>(&spec.problem)) {
+    auto* squares = std::get_if<engine::LeastSquaresSpec>(&quadratic->hessian);
+    dataset = squares == nullptr ? nullptr : &squares->dataset;
+  } else if (auto* relu = std::get_if<engine::ReluNetworkSpec>(&spec.problem)) {
+    dataset = &relu->dataset;
+  } else {
+    dataset = &std::get<engine::DeepLinearNetworkSpec>(spec.problem).dataset;
+  }
+  const auto* stored =
+      dataset == nullptr ? nullptr : std::get_if<engine::StoredDataSpec>(&dataset->source);
+  if (stored == nullptr) {
+    return absl::OkStatus();
+  }
+  POLYAK_ASSIGN_OR_RETURN(
+      auto data,
+      stored->load(dataset->first_examples == 0 ? stored->examples : dataset->first_examples));
+  // Holds what it was loaded by, which keeps the data set.
+  auto held = std::make_shared<std::pair<engine::StoredDataSpec, engine::Dataset>>(*stored,
+                                                                                   std::move(data));
+  dataset->source = std::shared_ptr<const engine::Dataset>(held, &held->second);
+  return absl::OkStatus();
+}
+
 std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
                                            spec::Violations& violations) {
   auto job = std::make_shared<PreparedJob>();
@@ -138,8 +164,8 @@ std::optional<spec::ExperimentSpec> AcceptedSpec(const v1::TrainingJobSpec& spec
 
 engine::LinearizedStart LinearizeJob(const v1::TrainingJobSpec& spec,
                                      const spec::NamedDatasets* datasets, int64_t dimension_max) {
-  const auto accepted = AcceptedSpec(spec, datasets);
-  if (!accepted.has_value()) {
+  auto accepted = AcceptedSpec(spec, datasets);
+  if (!accepted.has_value() || !LoadData(*accepted).ok()) {
     return {};
   }
   // Networks have as many eigenvalues as examples at most.

@@ -26,6 +26,11 @@ struct PreparedJob {
 // What a job costs, from its spec alone: nothing is allocated.
 v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
 
+// Reads the data that a spec names into it: what Prepare would do, but an error of the disk is told
+// from one of the spec. The data set that is named stays as long as the spec or a copy of it.
+//   Errors: those of engine::StoredDataSpec::load.   May throw std::bad_alloc.
+absl::Status LoadData(spec::ExperimentSpec& spec);
+
 // Draws the data, computes the spectrum, chooses parameters and plan. What can't be done is a
 // violation of the field that makes it impossible: an indefinite matrix, a singular one with
 // parameters left to theory, a plan that is not there. Cost: O(d^3) or O(n^3), and one pass over

@@ -34,13 +34,14 @@ absl::Status RecomputePrepared(const PreparedJob& prepared, const v1::TrainingJo
 absl::Status Recompute(const v1::TrainingJob& job, storage::RunStore& store,
                        const base::StopToken& stop, const base::Clock& clock,
                        const spec::NamedDatasets* datasets) {
-  const auto spec = AcceptedSpec(job.spec(), datasets);
+  auto spec = AcceptedSpec(job.spec(), datasets);
   if (!spec.has_value()) {
     return absl::FailedPreconditionError("this version does not accept its spec any more");
   }
   std::shared_ptr<const PreparedJob> prepared;
   spec::Violations violations;
   try {
+    POLYAK_RETURN_IF_ERROR(LoadData(*spec));
     prepared = Prepare(*spec, violations);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("the machine ran out of memory");

@@ -1,6 +1,8 @@
+#include <atomic>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/jobs/errors.h"
 #include "server/service/dataset_service.h"
 #include "server/service/grpc_status.h"
@@ -9,6 +11,8 @@ namespace polyak::service {
 namespace {
 
 using Request = v1::CreateDatasetRequest;
+
+constexpr int kOpenMax = 64;  // streams, those that have not sent a header included
 
 absl::Status WrongPart(const char* expected) {
   spec::Violations violations;
@@ -22,10 +26,17 @@ absl::Status WrongPart(const char* expected) {
 class UploadReactor : public grpc::ServerReadReactor<Request> {
  public:
   UploadReactor(jobs::Datasets& datasets, const jobs::Jobs& jobs,
-                grpc::CallbackServerContext* context, v1::CreateDatasetResponse* response)
-      : datasets_(datasets), jobs_(jobs), context_(context), response_(response) {
+                grpc::CallbackServerContext* context, v1::CreateDatasetResponse* response,
+                std::atomic<int>& open)
+      : datasets_(datasets), jobs_(jobs), context_(context), response_(response), open_(open) {
     const base::MutexLock lock(&mutex_);
-    StartRead(&request_);
+    if (++open_ > kOpenMax) {
+      Finish(ToGrpcStatus(jobs::ResourceExhausted(
+          "TOO_MANY_UPLOADS", "uploads",
+          absl::StrCat(kOpenMax, " data sets are being sent at this moment"), absl::Seconds(5))));
+    } else {
+      StartRead(&request_);
+    }
   }
 
   void OnReadDone(bool ok) override {
@@ -47,6 +58,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
 
   void OnDone() override {
     { const base::MutexLock lock(&mutex_); }  // whoever called Finish has let go
+    --open_;
     delete this;
   }
 
@@ -92,6 +104,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
   grpc::CallbackServerContext* const context_;  // lives as long as this
   base::Mutex mutex_;
   v1::CreateDatasetResponse* const response_ ABSL_PT_GUARDED_BY(mutex_);
+  std::atomic<int>& open_;
   Request request_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<jobs::DatasetUpload> upload_ ABSL_GUARDED_BY(mutex_);
 };
@@ -100,7 +113,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
 
 grpc::ServerReadReactor<Request>* DatasetService::CreateDataset(
     grpc::CallbackServerContext* context, v1::CreateDatasetResponse* response) {
-  return new UploadReactor(datasets_, jobs_, context, response);
+  return new UploadReactor(datasets_, jobs_, context, response, open_);
 }
 
 }  // namespace polyak::service

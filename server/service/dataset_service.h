@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 #include "polyak/v1/dataset_service.grpc.pb.h"
 #include "server/jobs/datasets.h"
 #include "server/jobs/jobs.h"
@@ -27,7 +29,8 @@ class DatasetService : public v1::DatasetService::CallbackService {
 
  private:
   jobs::Datasets& datasets_;
-  const jobs::Jobs& jobs_;  // whether the server is about to stop
+  const jobs::Jobs& jobs_;     // whether the server is about to stop
+  std::atomic<int> open_ = 0;  // uploads
 };
 
 }  // namespace polyak::service

@@ -9,11 +9,14 @@ namespace polyak::spec {
 namespace {
 
 const char kPrefix[] = "trainingJobs/";
+const char kDatasets[] = "datasets/";
 constexpr size_t kTextBytesMax = 256;
 constexpr int kLabelsMax = 64;
 
 bool IsLower(char byte) { return byte >= 'a' && byte <= 'z'; }
 bool IsDigit(char byte) { return byte >= '0' && byte <= '9'; }
+
+bool IsIdByte(char byte) { return IsLower(byte) || IsDigit(byte) || byte == '-'; }
 
 bool IsLabelKey(const std::string& key) {
   return !key.empty() && key.size() <= 63 && IsLower(key[0]) &&
@@ -26,8 +29,7 @@ bool IsLabelKey(const std::string& key) {
 
 bool IsJobId(const std::string& id) {
   return !id.empty() && id.size() <= 63 && IsLower(id.front()) && id.back() != '-' &&
-         std::all_of(id.begin(), id.end(),
-                     [](char byte) { return IsLower(byte) || IsDigit(byte) || byte == '-'; });
+         std::all_of(id.begin(), id.end(), IsIdByte);
 }
 
 std::string JobName(const std::string& id) { return kPrefix + id; }
@@ -39,6 +41,19 @@ bool CheckJobName(const std::string& name, Violations& violations) {
   violations.Add("name",
                  Refusal(Quoted(name),
                          "trainingJobs/{id} with an id of lower-case letters, digits and hyphens"));
+  return false;
+}
+
+bool CheckDatasetName(const std::string& name, Violations& violations) {
+  constexpr size_t kIdMax = 63;
+  const std::string id =
+      absl::StartsWith(name, kDatasets) ? name.substr(sizeof(kDatasets) - 1) : "";
+  if (!id.empty() && id.size() <= kIdMax && std::all_of(id.begin(), id.end(), IsIdByte)) {
+    return true;
+  }
+  violations.Add(
+      "name",
+      Refusal(Quoted(name), "datasets/{id} with an id of lower-case letters, digits and hyphens"));
   return false;
 }
 

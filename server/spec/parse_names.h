@@ -17,6 +17,9 @@ std::string JobName(const std::string& id);
 // Adds a violation at `name` unless it is "trainingJobs/{id}".
 bool CheckJobName(const std::string& name, Violations& violations);
 
+// Adds a violation at `name` unless it is "datasets/{id}", its id [a-z0-9-]{1,63}.
+bool CheckDatasetName(const std::string& name, Violations& violations);
+
 // An empty one is fine: the server makes one.
 void CheckJobId(const std::string& id, Violations& violations);
 void CheckRequestId(const std::string& request_id, Violations& violations);

@@ -24,7 +24,7 @@ class DatasetStore {
     // The next values: features row by row, then targets row by row.  Errors: those of the disk.
     virtual absl::Status Append(std::span<const double> values) = 0;
     // Makes all of it durable, in place of what had this name. Once, and last.
-    //   Errors: those of the disk; then what had the name is as it was.
+    //   Errors: those of the disk; then what had the name is as it was, or gone.
     virtual absl::Status Commit(const v1::StoredDataset& dataset) = 0;
   };
 
@@ -32,12 +32,12 @@ class DatasetStore {
 
   virtual ~DatasetStore() = default;
   // What is there; what an interrupted upload left is removed. Before anything else is called.
-  //   Errors: those of the disk. Damaged ones are left out.
+  //   Errors: those of the disk. Those that are damaged or can't be read are left out.
   virtual absl::StatusOr<std::vector<v1::StoredDataset>> Load() = 0;
   virtual absl::StatusOr<std::unique_ptr<Upload>> Begin() = 0;
   // Gives all values of a data set to `take`, in order, some at a time; with an error they are not
   // those that were stored.
-  //   Errors: NotFound; DataLoss; those of the disk.   Cost: 64 KiB of memory.
+  //   Errors: DataLoss, also if there is none; those of the disk.   Cost: 64 KiB of memory.
   virtual absl::Status Read(const v1::StoredDataset& dataset, const Take& take) const = 0;
   // OK if there is none.  Errors: those of the disk.
   virtual absl::Status Remove(const std::string& name) = 0;

@@ -60,7 +60,11 @@ class FileDatasetStore::FileUpload : public DatasetStore::Upload {
     POLYAK_RETURN_IF_ERROR(file_->Sync());
     POLYAK_RETURN_IF_ERROR(store_.files_->Rename(path_, store_.PathOf(dataset.name())));
     committed_ = true;
-    return store_.files_->SyncDirectory(store_.directory());
+    const absl::Status synced = store_.files_->SyncDirectory(store_.directory());
+    if (!synced.ok()) {
+      (void)store_.files_->Remove(store_.PathOf(dataset.name()));
+    }
+    return synced;
   }
 
  private:
@@ -98,15 +102,14 @@ absl::StatusOr<std::vector<v1::StoredDataset>> FileDatasetStore::Load() {
     if (!absl::EndsWith(name, kEnding)) {
       continue;
     }
-    POLYAK_ASSIGN_OR_RETURN(const auto file, files_->Open(path, base::FileSystem::Mode::kRead));
-    auto header = ReadHeader(*file);
+    // One that can't be read must not keep a server with all others from its start.
+    const auto file = files_->Open(path, base::FileSystem::Mode::kRead);
+    auto header = file.ok() ? ReadHeader(**file) : file.status();
     if (header.ok() && PathOf(header->dataset.name()) != path) {
       header = absl::DataLossError(absl::StrCat("it holds ", header->dataset.name()));
     }
     if (header.ok()) {
       datasets.push_back(std::move(header->dataset));
-    } else if (absl::IsUnavailable(header.status())) {
-      return header.status();
     } else if (options_.on_damage) {
       options_.on_damage(absl::Status(header.status().code(),
                                       absl::StrCat(path, ": ", header.status().message())));
@@ -123,7 +126,12 @@ absl::StatusOr<std::unique_ptr<DatasetStore::Upload>> FileDatasetStore::Begin() 
 
 absl::Status FileDatasetStore::Read(const v1::StoredDataset& dataset, const Take& take) const {
   const std::string path = PathOf(dataset.name());
-  POLYAK_ASSIGN_OR_RETURN(const auto file, files_->Open(path, base::FileSystem::Mode::kRead));
+  const auto opened = files_->Open(path, base::FileSystem::Mode::kRead);
+  if (absl::IsNotFound(opened.status())) {
+    return absl::DataLossError(absl::StrCat(dataset.name(), " is gone from the disk"));
+  }
+  POLYAK_RETURN_IF_ERROR(opened.status());
+  const std::unique_ptr<base::File>& file = *opened;
   POLYAK_ASSIGN_OR_RETURN(const auto header, ReadHeader(*file));
   if (header.dataset.sha256() != dataset.sha256()) {
     return absl::DataLossError(absl::StrCat(path, " holds another data set"));

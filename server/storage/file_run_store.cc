@@ -99,6 +99,10 @@ absl::Status FileRunStore::CheckMachine(const v1::TrainingJob& job,
   } else {
     const auto checkpoint = storage::OpenCheckpoint(*disk_, paths_.CheckpointPath(job.uid()),
                                                     job.uid(), std::numeric_limits<int64_t>::max());
+    if (!checkpoint.ok() && !absl::IsNotFound(checkpoint.status()) &&
+        !absl::IsDataLoss(checkpoint.status())) {
+      return checkpoint.status();  // a later try can help
+    }
     if (!checkpoint.ok()) {
       return absl::FailedPreconditionError(
           "neither the header of its trace nor a checkpoint says which build on which processor "

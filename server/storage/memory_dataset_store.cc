@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace polyak::storage {
 
 class MemoryDatasetStore::MemoryUpload : public DatasetStore::Upload {
@@ -36,7 +38,7 @@ absl::Status MemoryDatasetStore::Read(const v1::StoredDataset& dataset, const Ta
     found = place == values_.end() ? nullptr : place->second;
   }
   if (found == nullptr) {
-    return absl::NotFoundError(dataset.name());
+    return absl::DataLossError(absl::StrCat(dataset.name(), " is not kept"));
   }
   take(*found);
   return absl::OkStatus();

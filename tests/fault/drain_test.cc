@@ -141,6 +141,7 @@ double Drain(DurableServer& server) {
   absl::SleepFor(absl::Milliseconds(200));  // for the connections of the stuck ones to fill
   const auto start = std::chrono::steady_clock::now();
   EXPECT_EQ(server.Stop(), 0) << server.process().Errors();
+  EXPECT_THAT(server.process().Errors(), ::testing::Not(::testing::HasSubstr("without waiting")));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   for (const auto& watch : watches) {
@@ -160,7 +161,7 @@ double Drain(DurableServer& server) {
 
 TEST(Drain, EndsUnderManyWatchesAndLosesNoJob) {
   const int drains = CountFromEnvironment("POLYAK_DRAINS", 2);
-  DurableServer server({"--workers=2", "--log-level=error"});
+  DurableServer server({"--workers=2", "--log-level=warning"});
   client::Client client = Connect(server);
   SubmitJobs(client);
   WaitForRecords(client);

@@ -66,9 +66,9 @@ class DatasetsTest : public ::testing::Test {
     return (*upload)->Finish();
   }
   absl::Status Delete(const std::string& name) {
-    std::promise<absl::Status> answer;
-    datasets_->Delete(name, [&answer](const absl::Status& status) { answer.set_value(status); });
-    return answer.get_future().get();
+    auto answer = std::make_shared<std::promise<absl::Status>>();
+    datasets_->Delete(name, [answer](const absl::Status& status) { answer->set_value(status); });
+    return answer->get_future().get();
   }
   void InsertJob(const std::string& id, const std::string& dataset) {
     auto job = testing_support::MakeJob("trainingJobs/" + id);
@@ -195,6 +195,30 @@ TEST_F(DatasetsTest, ADamagedOneCanBeSentAgain) {
   EXPECT_TRUE(Store(2).ok());  // it still takes the room of one
 }
 
+// An earlier server stored it, and since then its values were damaged.
+TEST_F(DatasetsTest, ADamagedOneCanBeSentAgainAlsoAfterARestart) {
+  const auto stored = Store();
+  class Restarted : public FragileStore {
+   public:
+    absl::StatusOr<std::vector<v1::StoredDataset>> Load() override { return loaded; }
+    std::vector<v1::StoredDataset> loaded;
+  } store;
+  store.loaded = {*stored};
+  Datasets restarted(Datasets::Options(), store, jobs_, clock_);
+  ASSERT_TRUE(restarted.Load().ok());
+  EXPECT_TRUE(restarted.Find(stored->name()).has_value());
+  EXPECT_FALSE(restarted.FindSame(stored->sha256()).has_value());  // the store has no values
+  auto upload = restarted.Begin(Header(), [] {});
+  v1::DatasetChunk chunk;
+  for (int k = 0; k < 9; ++k) {
+    chunk.add_values(k);
+  }
+  ASSERT_TRUE((*upload)->Add(chunk).ok());
+  ASSERT_TRUE((*upload)->Finish().ok());
+  EXPECT_TRUE(restarted.FindSame(stored->sha256()).has_value());
+  EXPECT_TRUE(restarted.Find(stored->name())->load(3).ok());
+}
+
 TEST_F(DatasetsTest, ListsAllInPagesWhateverHappensBetween) {
   std::vector<std::string> expected = {"datasets/diabetes", "datasets/digits", "datasets/wine"};
   std::vector<std::string> sent = {Store(0)->name(), Store(1)->name(), Store(2)->name()};
@@ -214,6 +238,8 @@ TEST_F(DatasetsTest, ListsAllInPagesWhateverHappensBetween) {
     }
   } while (!request.page_token().empty());
   EXPECT_EQ(found, expected);
+  request.set_page_token("wine");
+  EXPECT_EQ(datasets_->List(request).status().code(), absl::StatusCode::kInvalidArgument);
   request.set_page_size(-1);
   EXPECT_EQ(datasets_->List(request).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(datasets_->Get("datasets/wine")->examples(), 178);

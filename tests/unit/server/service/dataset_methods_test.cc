@@ -32,7 +32,8 @@ TEST_F(DatasetMethodsTest, ADataSetIsFoundListedAndDeleted) {
   v1::DeleteDatasetResponse response;
   {
     grpc::ClientContext context;
-    ASSERT_TRUE(stub_->DeleteDataset(&context, request, &response).ok());
+    const grpc::Status deleted = stub_->DeleteDataset(&context, request, &response);
+    ASSERT_TRUE(deleted.ok()) << deleted.error_message();
   }
   grpc::ClientContext context;
   const grpc::Status again = stub_->DeleteDataset(&context, request, &response);
@@ -47,6 +48,10 @@ TEST_F(DatasetMethodsTest, RefuseWhatIsNotThere) {
   v1::GetDatasetResponse response;
   EXPECT_EQ(stub_->GetDataset(&context, request, &response).error_code(),
             grpc::StatusCode::NOT_FOUND);
+  grpc::ClientContext naming;
+  request.set_name("wine");
+  EXPECT_EQ(stub_->GetDataset(&naming, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
   grpc::ClientContext listing;
   v1::ListDatasetsRequest page;
   page.set_page_size(1001);

@@ -38,6 +38,22 @@ TEST(CheckJobName, NeedsTheCollectionBeforeTheId) {
   }
 }
 
+TEST(CheckDatasetName, NeedsTheCollectionBeforeTheId) {
+  Violations violations;
+  for (const std::string name : {"datasets/wine", "datasets/0-9a", "datasets/-"}) {
+    EXPECT_TRUE(CheckDatasetName(name, violations)) << name;
+  }
+  EXPECT_TRUE(violations.empty());
+  for (const std::string& name :
+       {std::string(), std::string("wine"), std::string("datasets/"), std::string("datasets/A"),
+        std::string("datasets/a/b"), "datasets/" + std::string(64, 'a')}) {
+    Violations refused;
+    EXPECT_FALSE(CheckDatasetName(name, refused)) << name;
+    ASSERT_EQ(refused.count(), 1) << name;
+    EXPECT_THAT(refused.kept()[0].description, HasSubstr("accepted: datasets/{id}"));
+  }
+}
+
 TEST(CheckJobId, AnEmptyOneIsLeftToTheServer) {
   Violations violations;
   CheckJobId("", violations);

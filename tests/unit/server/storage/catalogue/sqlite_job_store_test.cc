@@ -284,11 +284,11 @@ TEST_F(SqliteJobStoreTest, ARemovalOfADamagedJobSaysThatItIsDamaged) {
 
 TEST_F(SqliteJobStoreTest, ANewerCatalogueIsRefusedAtOpening) {
   OpenStore();
-  RunSql("PRAGMA user_version = 2");
+  RunSql("PRAGMA user_version = 3");
   const auto refused = SqliteJobStore::Open(files_, clock_, StoreOptions());
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("version 2"));
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("1 to 1"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("version 3"));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("1 to 2"));
 }
 
 TEST_F(SqliteJobStoreTest, AFailedSyncBreaksTheStoreAndNoJobIsAnsweredAnyMore) {
