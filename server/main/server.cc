@@ -350,6 +350,10 @@ int Serve(const ServerOptions& options) {
   if (*recovered > 0) {
     (*log)->info("{} unfinished jobs go on", *recovered);
   }
+  if (const absl::Status room = stores->runs->CheckRoom(); !room.ok()) {
+    (*log)->warn("no job is accepted or goes on until there is room (--disk-reserve, --disk): {}",
+                 telemetry::Escape(std::string{room.message()}));
+  }
   std::cout << "grpc " << BoundAddress(options.listen, port) << std::endl;
 
   const int signal = ServeUntilSignal(*server, jobs, *log);

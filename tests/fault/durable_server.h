@@ -18,8 +18,12 @@ namespace polyak {
 // A polyakd on one data directory and one address, started as often as the test likes.
 class DurableServer {
  public:
-  explicit DurableServer(std::vector<std::string> flags = {}) : flags_(std::move(flags)) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "polyak-XXXXXX").string();
+  // parent: of the data directory.
+  explicit DurableServer(
+      std::vector<std::string> flags = {},
+      const std::filesystem::path& parent = std::filesystem::temp_directory_path())
+      : flags_(std::move(flags)) {
+    std::string pattern = (parent / "polyak-XXXXXX").string();
     EXPECT_NE(mkdtemp(pattern.data()), nullptr);
     data_directory_ = pattern;
     Start();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "tests/fault/durable_server.h"
+#include "tests/fault/undisturbed.h"
 #include "tests/integration/watch_support.h"
 
 namespace polyak {
@@ -65,31 +66,6 @@ const std::vector<std::string>& Specs() {
   return *kSpecs;
 }
 
-// What does not depend on time.
-std::string Outcome(v1::TrainingJob job) {
-  job.mutable_summary()->clear_training_time();
-  return absl::StrCat(v1::TrainingJob::State_Name(job.state()), " ",
-                      job.termination().ShortDebugString(), " ", job.summary().SerializeAsString());
-}
-
-struct Expected {
-  std::string records;
-  std::string outcome;
-};
-
-// The runs of a server that nobody disturbs.
-std::vector<Expected> RunUndisturbed() {
-  testing_support::Server server;
-  client::Client client = Connect(server.address());
-  std::vector<Expected> expected;
-  for (const std::string& spec : Specs()) {
-    const v1::TrainingJob job = Ended(client, Request(spec));
-    EXPECT_EQ(job.state(), v1::TrainingJob::STATE_SUCCEEDED) << job.ShortDebugString();
-    expected.push_back({ReadAll(client, job.name()).SerializeAsString(), Outcome(job)});
-  }
-  return expected;
-}
-
 struct Tally {
   std::atomic<int> jobs = 0;
   std::atomic<int> watched = 0;
@@ -99,24 +75,10 @@ struct Tally {
   std::atomic<bool> stopping = false;
 };
 
-bool IsPrefix(const std::string& records, const std::string& expected) {
-  v1::IterationBatch some;
-  v1::IterationBatch all;
-  EXPECT_TRUE(some.ParseFromString(records));
-  EXPECT_TRUE(all.ParseFromString(expected));
-  const int count = some.iteration_size();
-  for (auto* column : {all.mutable_loss(), all.mutable_residual_norm(), all.mutable_rate_estimate(),
-                       all.mutable_theory_bound()}) {
-    column->Truncate(std::min(count, column->size()));
-  }
-  all.mutable_iteration()->Truncate(std::min(count, all.iteration_size()));
-  return all.SerializeAsString() == records;
-}
-
 // One user: a job from its submission to its deletion, then the next.
 class User {
  public:
-  User(const std::string& address, const std::vector<Expected>& expected, unsigned seed,
+  User(const std::string& address, const std::vector<Undisturbed>& expected, unsigned seed,
        Tally& tally)
       : client_(Options(address)), expected_(expected), random_(seed), tally_(tally) {}
 
@@ -159,7 +121,7 @@ class User {
       EXPECT_TRUE(IsPrefix(records, expected_[spec].records)) << name << ": " << Specs()[spec];
     } else {
       EXPECT_TRUE(records == expected_[spec].records) << name << ": " << Specs()[spec];
-      EXPECT_EQ(Outcome(*ended), expected_[spec].outcome) << name;
+      EXPECT_EQ(OutcomeOf(*ended), expected_[spec].outcome) << name;
     }
     if (watch) {
       ++tally_.watched;
@@ -176,7 +138,7 @@ class User {
   }
 
   client::Client client_;
-  const std::vector<Expected>& expected_;
+  const std::vector<Undisturbed>& expected_;
   std::mt19937 random_;
   Tally& tally_;
 };
@@ -193,7 +155,7 @@ bool JobsRun(const std::string& address) {
 
 TEST(Kills, NothingAcknowledgedIsLostAndEveryRecordIsTheSame) {
   const int kills = CountFromEnvironment("POLYAK_KILLS", 25);
-  const std::vector<Expected> expected = RunUndisturbed();
+  const std::vector<Undisturbed> expected = RunUndisturbed(Specs());
   ASSERT_FALSE(HasFailure());
   DurableServer server({"--workers=2"});
   Tally tally;

@@ -175,6 +175,14 @@ TEST(ServerProcess, MakesADataFolderThatIsMissing) {
   EXPECT_TRUE(std::filesystem::is_directory(folder / "a/b"));
 }
 
+TEST(ServerProcess, SaysThatTheReserveLeavesNoRoom) {
+  const Folder folder;
+  Server server(
+      {"--data-dir=" + (folder / "data"), "--disk-reserve=1099511627776"});  // of no disk there is
+  EXPECT_THAT(server.process().Errors(), HasSubstr("no job is accepted"));
+  EXPECT_THAT(server.process().Errors(), HasSubstr("--disk-reserve"));
+}
+
 TEST(ServerProcess, ServesOnAUnixSocket) {
   const Folder folder;
   const std::string address = "unix:" + (folder / "socket");
