@@ -56,8 +56,12 @@ auto Repeat(Call call) {
 
 class PosixFile : public File {
  public:
-  PosixFile(int descriptor, std::string path) : descriptor_(descriptor), path_(std::move(path)) {}
-  ~PosixFile() override { close(descriptor_); }
+  explicit PosixFile(std::string path) : path_(std::move(path)) {}
+  ~PosixFile() override {
+    if (descriptor_ >= 0) {
+      close(descriptor_);
+    }
+  }
   PosixFile(const PosixFile&) = delete;
   PosixFile& operator=(const PosixFile&) = delete;
 
@@ -101,6 +105,8 @@ class PosixFile : public File {
                        path_);
   }
 
+  void set_descriptor(int descriptor) { descriptor_ = descriptor; }
+
   absl::StatusOr<int64_t> Size() const override {
     struct stat status = {};
     if (fstat(descriptor_, &status) != 0) {
@@ -110,8 +116,12 @@ class PosixFile : public File {
   }
 
  private:
-  const int descriptor_;
+  int descriptor_ = -1;
   const std::string path_;
+};
+
+struct CloseDirectory {
+  void operator()(DIR* directory) const { closedir(directory); }
 };
 
 int Flags(FileSystem::Mode mode) {
@@ -131,17 +141,19 @@ int Flags(FileSystem::Mode mode) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<File>> PosixFileSystem::Open(const std::string& path, Mode mode) {
+  // Made first, so that want of memory leaves no descriptor open, and no empty file behind.
+  auto file = std::make_unique<PosixFile>(path);
   const int descriptor =
       Repeat([&] { return open(path.c_str(), Flags(mode) | O_CLOEXEC, S_IRUSR | S_IWUSR); });
   if (descriptor < 0) {
     return Error("open", path, errno);
   }
+  file->set_descriptor(descriptor);
   struct stat status = {};
   if (fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
-    close(descriptor);
     return Error("open", path, EISDIR);  // for reading, the kernel would open it
   }
-  return std::make_unique<PosixFile>(descriptor, path);
+  return std::unique_ptr<File>(std::move(file));
 }
 
 absl::Status PosixFileSystem::Rename(const std::string& from, const std::string& to) {
@@ -176,13 +188,13 @@ absl::Status PosixFileSystem::CreateDirectory(const std::string& path) {
 }
 
 absl::StatusOr<std::vector<std::string>> PosixFileSystem::List(const std::string& path) const {
-  DIR* const directory = opendir(path.c_str());
+  const std::unique_ptr<DIR, CloseDirectory> directory(opendir(path.c_str()));
   if (directory == nullptr) {
     return Error("list", path, errno);
   }
   std::vector<std::string> names;
   errno = 0;
-  while (const dirent* const entry = readdir(directory)) {
+  while (const dirent* const entry = readdir(directory.get())) {
     const std::string name = entry->d_name;
     if (name != "." && name != "..") {
       names.push_back(name);
@@ -190,7 +202,6 @@ absl::StatusOr<std::vector<std::string>> PosixFileSystem::List(const std::string
     errno = 0;
   }
   const int number = errno;
-  closedir(directory);
   if (number != 0) {
     return Error("list", path, number);
   }

@@ -69,11 +69,10 @@ void DiskBudget::Account(Counted& file, int64_t size) {
 }
 
 std::shared_ptr<DiskBudget::Counted> DiskBudget::CountedOf(const std::string& path) {
-  std::shared_ptr<Counted>& file = files_[path];
-  if (file == nullptr) {
-    file = std::make_shared<Counted>();
+  if (const auto found = files_.find(path); found != files_.end()) {
+    return found->second;
   }
-  return file;
+  return files_.emplace(path, std::make_shared<Counted>()).first->second;
 }
 
 void DiskBudget::Drop(const std::string& path) {
@@ -167,6 +166,7 @@ absl::StatusOr<std::unique_ptr<base::File>> DiskBudget::Open(const std::string& 
 }
 
 absl::Status DiskBudget::Rename(const std::string& from, const std::string& to) {
+  std::string name = to;  // now: there may be no memory for it when the file has moved
   POLYAK_RETURN_IF_ERROR(below_.Rename(from, to));
   const base::MutexLock lock(&mutex_);
   if (from != to) {
@@ -174,7 +174,7 @@ absl::Status DiskBudget::Rename(const std::string& from, const std::string& to) 
     if (!to.starts_with(options_.directory + "/")) {
       Drop(from);  // not of the directory any more
     } else if (auto moved = files_.extract(from); !moved.empty()) {
-      moved.key() = to;
+      moved.key() = std::move(name);
       files_.insert(std::move(moved));
     }
   }

@@ -1,6 +1,7 @@
 #include "server/storage/memory_job_store.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "server/storage/job_store_rules.h"
@@ -13,7 +14,7 @@ void MemoryJobStore::ForgetExpired() {
   std::erase_if(requests_, [now](const auto& entry) { return entry.second.expiry <= now; });
 }
 
-absl::Status MemoryJobStore::InsertLocked(JobSnapshot job, const RequestKey& key) {
+absl::Status MemoryJobStore::InsertLocked(const JobSnapshot& job, const RequestKey& key) {
   ForgetExpired();
   if (!key.request_id.empty() && requests_.contains(key.request_id)) {
     return RequestIdTaken(key.request_id);
@@ -21,13 +22,22 @@ absl::Status MemoryJobStore::InsertLocked(JobSnapshot job, const RequestKey& key
   if (sequences_.contains(job->name())) {
     return NameTaken(job->name());
   }
-  if (!key.request_id.empty()) {
-    requests_.emplace(key.request_id, Request{key.payload, job->name(), next_sequence_,
-                                              clock_.WallTime() + kRequestLife});
+  const int64_t sequence = next_sequence_;
+  const std::string& name = job->name();
+  jobs_.emplace(sequence, StoredJob{job, false});
+  try {
+    sequences_.emplace(name, sequence);
+    if (!key.request_id.empty()) {
+      requests_.emplace(key.request_id,
+                        Request{key.payload, name, sequence, clock_.WallTime() + kRequestLife});
+    }
+  } catch (const std::bad_alloc&) {  // a job that is there by half would be found by half
+    sequences_.erase(name);
+    jobs_.erase(sequence);
+    throw;
   }
-  tombstones_.erase(job->name());
-  sequences_[job->name()] = next_sequence_;
-  jobs_.emplace(next_sequence_++, StoredJob{std::move(job), false});
+  tombstones_.erase(name);
+  ++next_sequence_;
   return absl::OkStatus();
 }
 
@@ -35,7 +45,7 @@ void MemoryJobStore::Insert(JobSnapshot job, const RequestKey& key, Done done) {
   absl::Status status;
   {
     const base::MutexLock lock(&mutex_);
-    status = InsertLocked(std::move(job), key);
+    status = InsertLocked(job, key);
   }
   done(std::move(status));
 }
@@ -75,9 +85,9 @@ absl::Status MemoryJobStore::RemoveLocked(const std::string& name, const std::st
   if (found == sequences_.end() || jobs_.at(found->second).job->uid() != uid) {
     return absl::NotFoundError(name);
   }
+  tombstones_[name] = clock_.WallTime() + kTombstoneLife;  // first: it needs memory
   jobs_.erase(found->second);
   sequences_.erase(found);
-  tombstones_[name] = clock_.WallTime() + kTombstoneLife;
   return absl::OkStatus();
 }
 

@@ -38,7 +38,7 @@ class MemoryJobStore : public JobStore {
     int64_t sequence = 0;  // of the job it made: a name can be used again
     absl::Time expiry;
   };
-  absl::Status InsertLocked(JobSnapshot job, const RequestKey& key)
+  absl::Status InsertLocked(const JobSnapshot& job, const RequestKey& key)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status UpdateLocked(JobSnapshot job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RemoveLocked(const std::string& name, const std::string& uid)
