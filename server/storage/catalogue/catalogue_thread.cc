@@ -34,8 +34,8 @@ CatalogueThread::CatalogueThread(Connection& connection, const base::Clock& cloc
 
 absl::Status CatalogueThread::WakeUp() {
   if (broken_.ok() && !working_) {
+    thread_.Submit([this] { Work(); });  // which waits for the lock
     working_ = true;
-    thread_.Submit([this] { Work(); });
   }
   return broken_;
 }

@@ -145,8 +145,11 @@ absl::StatusOr<std::unique_ptr<base::File>> SqliteVfs::OpenOrCreate(const std::s
   return files_.Open(path, base::FileSystem::Mode::kCreate);
 }
 
+// No exception may pass through SQLite, which is C: it would leave its locks and its state
+// half-way.
+
 int SqliteVfs::Open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int flags,
-                    int* out_flags) {
+                    int* out_flags) try {
   file->pMethods = nullptr;
   SqliteVfs& self = Of(vfs);
   if (path == nullptr || (flags & SQLITE_OPEN_DELETEONCLOSE) != 0) {
@@ -167,9 +170,12 @@ int SqliteVfs::Open(sqlite3_vfs* vfs, const char* path, sqlite3_file* file, int 
     *out_flags = flags;
   }
   return SQLITE_OK;
+} catch (const std::bad_alloc&) {
+  file->pMethods = nullptr;  // SQLite would close it
+  return Of(vfs).Result(Of(vfs).no_memory_, SQLITE_IOERR_NOMEM);
 }
 
-int SqliteVfs::Delete(sqlite3_vfs* vfs, const char* path, int sync_directory) {
+int SqliteVfs::Delete(sqlite3_vfs* vfs, const char* path, int sync_directory) try {
   SqliteVfs& self = Of(vfs);
   if (!self.frozen_.ok()) {
     return SQLITE_IOERR_DELETE;
@@ -182,13 +188,17 @@ int SqliteVfs::Delete(sqlite3_vfs* vfs, const char* path, int sync_directory) {
     return self.ChangeResult(removed, SQLITE_IOERR_DELETE);
   }
   return self.ChangeResult(self.files_.SyncDirectory(DirectoryOf(path)), SQLITE_IOERR_DIR_FSYNC);
+} catch (const std::bad_alloc&) {
+  return Of(vfs).ChangeResult(Of(vfs).no_memory_, SQLITE_IOERR_NOMEM);
 }
 
-int SqliteVfs::Access(sqlite3_vfs* vfs, const char* path, int /*flags*/, int* result) {
+int SqliteVfs::Access(sqlite3_vfs* vfs, const char* path, int /*flags*/, int* result) try {
   SqliteVfs& self = Of(vfs);
   const auto exists = self.files_.Exists(path);
   *result = exists.ok() && *exists ? 1 : 0;
   return self.Result(exists.status(), SQLITE_IOERR_ACCESS);
+} catch (const std::bad_alloc&) {
+  return Of(vfs).Result(Of(vfs).no_memory_, SQLITE_IOERR_NOMEM);
 }
 
 int SqliteVfs::FullPathname(sqlite3_vfs* /*vfs*/, const char* path, int size, char* out) {
@@ -205,7 +215,7 @@ int SqliteVfs::Close(sqlite3_file* file) {
   return SQLITE_OK;
 }
 
-int SqliteVfs::Read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset) {
+int SqliteVfs::Read(sqlite3_file* file, void* out, int size, sqlite3_int64 offset) try {
   OpenFile& open = Of(file);
   const std::span<char> bytes(static_cast<char*>(out), static_cast<size_t>(size));
   const auto count = open.file->Read(offset, bytes);
@@ -218,9 +228,11 @@ int SqliteVfs::Read(sqlite3_file* file, void* out, int size, sqlite3_int64 offse
   const auto rest = bytes.subspan(static_cast<size_t>(*count));
   std::fill(rest.begin(), rest.end(), '\0');  // SQLite relies on it
   return SQLITE_IOERR_SHORT_READ;
+} catch (const std::bad_alloc&) {
+  return Of(file).vfs->Result(Of(file).vfs->no_memory_, SQLITE_IOERR_NOMEM);
 }
 
-int SqliteVfs::Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) {
+int SqliteVfs::Write(sqlite3_file* file, const void* data, int size, sqlite3_int64 offset) try {
   OpenFile& open = Of(file);
   if (!open.vfs->frozen_.ok()) {
     return SQLITE_IOERR_WRITE;
@@ -241,9 +253,11 @@ int SqliteVfs::Write(sqlite3_file* file, const void* data, int size, sqlite3_int
     }
   }
   return open.vfs->Result(written, SQLITE_FULL);
+} catch (const std::bad_alloc&) {
+  return Of(file).vfs->ChangeResult(Of(file).vfs->no_memory_, SQLITE_IOERR_NOMEM);
 }
 
-int SqliteVfs::Truncate(sqlite3_file* file, sqlite3_int64 size) {
+int SqliteVfs::Truncate(sqlite3_file* file, sqlite3_int64 size) try {
   OpenFile& open = Of(file);
   if (!open.vfs->frozen_.ok()) {
     return SQLITE_IOERR_TRUNCATE;
@@ -253,9 +267,11 @@ int SqliteVfs::Truncate(sqlite3_file* file, sqlite3_int64 size) {
     open.size = size;
   }
   return open.vfs->ChangeResult(cut, SQLITE_IOERR_TRUNCATE);
+} catch (const std::bad_alloc&) {
+  return Of(file).vfs->ChangeResult(Of(file).vfs->no_memory_, SQLITE_IOERR_NOMEM);
 }
 
-int SqliteVfs::Sync(sqlite3_file* file, int /*flags*/) {
+int SqliteVfs::Sync(sqlite3_file* file, int /*flags*/) try {
   OpenFile& open = Of(file);
   if (!open.vfs->frozen_.ok()) {
     return SQLITE_IOERR_FSYNC;
@@ -272,6 +288,8 @@ int SqliteVfs::Sync(sqlite3_file* file, int /*flags*/) {
     open.created = false;
   }
   return SQLITE_OK;
+} catch (const std::bad_alloc&) {
+  return Of(file).vfs->ChangeResult(Of(file).vfs->no_memory_, SQLITE_IOERR_NOMEM);
 }
 
 int SqliteVfs::FileSize(sqlite3_file* file, sqlite3_int64* size) {

@@ -18,7 +18,7 @@ namespace polyak::storage {
 // synced together with its directory.
 //
 // A failed sync is final (the kernel forgets which pages it could not write), and so is every other
-// failure to change a file but that of a full disk: from then on nothing is written, whatever
+// failure to change a file but that of a full disk, want of memory included: from then on nothing is written, whatever
 // SQLite asks for, the checkpoint when the connection is closed included.
 class SqliteVfs {
  public:
@@ -64,6 +64,7 @@ class SqliteVfs {
 
   base::FileSystem& files_;
   const std::string name_;
+  const absl::Status no_memory_ = absl::UnavailableError("no memory");  // made while there is some
   sqlite3_vfs vfs_ = {};
   absl::Status frozen_;
   absl::Status last_error_;
