@@ -39,7 +39,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
     }
   }
 
-  void OnReadDone(bool ok) override {
+  void OnReadDone(bool ok) noexcept override {
     // The reactor stays: nothing finishes it before the task does.
     datasets_.Run([this, ok] {
       const base::MutexLock lock(&mutex_);
@@ -56,7 +56,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
     });
   }
 
-  void OnDone() override {
+  void OnDone() noexcept override {
     { const base::MutexLock lock(&mutex_); }  // whoever called Finish has let go
     --open_;
     delete this;
@@ -112,7 +112,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
 }  // namespace
 
 grpc::ServerReadReactor<Request>* DatasetService::CreateDataset(
-    grpc::CallbackServerContext* context, v1::CreateDatasetResponse* response) {
+    grpc::CallbackServerContext* context, v1::CreateDatasetResponse* response) noexcept {
   return new UploadReactor(datasets_, jobs_, context, response, open_);
 }
 

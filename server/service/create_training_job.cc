@@ -5,7 +5,7 @@ namespace polyak::service {
 
 grpc::ServerUnaryReactor* TrainingService::CreateTrainingJob(
     grpc::CallbackServerContext* context, const v1::CreateTrainingJobRequest* request,
-    v1::CreateTrainingJobResponse* response) {
+    v1::CreateTrainingJobResponse* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   // Request and response live until the reactor is finished, which happens in the callback.
   jobs_.Create(*request,

@@ -8,7 +8,7 @@ namespace polyak::service {
 
 grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
                                                      const v1::GetDatasetRequest* request,
-                                                     v1::GetDatasetResponse* response) {
+                                                     v1::GetDatasetResponse* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto dataset = datasets_.Get(request->name());
   if (dataset.ok()) {
@@ -18,9 +18,9 @@ grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext
   return reactor;
 }
 
-grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
-                                                       const v1::ListDatasetsRequest* request,
-                                                       v1::ListDatasetsResponse* response) {
+grpc::ServerUnaryReactor* DatasetService::ListDatasets(
+    grpc::CallbackServerContext* context, const v1::ListDatasetsRequest* request,
+    v1::ListDatasetsResponse* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto page = datasets_.List(*request);
   if (page.ok()) {
@@ -30,9 +30,9 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
   return reactor;
 }
 
-grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context,
-                                                        const v1::DeleteDatasetRequest* request,
-                                                        v1::DeleteDatasetResponse* /*response*/) {
+grpc::ServerUnaryReactor* DatasetService::DeleteDataset(
+    grpc::CallbackServerContext* context, const v1::DeleteDatasetRequest* request,
+    v1::DeleteDatasetResponse* /*response*/) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (jobs_.draining()) {
     reactor->Finish(ToGrpcStatus(jobs::Draining()));

@@ -9,6 +9,7 @@
 namespace polyak::service {
 
 // polyak.v1.DatasetService over gRPC's callback API. Decides nothing about data sets.
+// Throws nothing, as TrainingService.
 class DatasetService : public v1::DatasetService::CallbackService {
  public:
   // Borrows both, which must outlive it and every open call.
@@ -16,16 +17,16 @@ class DatasetService : public v1::DatasetService::CallbackService {
       : datasets_(datasets), jobs_(jobs) {}
 
   grpc::ServerReadReactor<v1::CreateDatasetRequest>* CreateDataset(
-      grpc::CallbackServerContext* context, v1::CreateDatasetResponse* response) override;
+      grpc::CallbackServerContext* context, v1::CreateDatasetResponse* response) noexcept override;
   grpc::ServerUnaryReactor* GetDataset(grpc::CallbackServerContext* context,
                                        const v1::GetDatasetRequest* request,
-                                       v1::GetDatasetResponse* response) override;
+                                       v1::GetDatasetResponse* response) noexcept override;
   grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext* context,
                                          const v1::ListDatasetsRequest* request,
-                                         v1::ListDatasetsResponse* response) override;
+                                         v1::ListDatasetsResponse* response) noexcept override;
   grpc::ServerUnaryReactor* DeleteDataset(grpc::CallbackServerContext* context,
                                           const v1::DeleteDatasetRequest* request,
-                                          v1::DeleteDatasetResponse* response) override;
+                                          v1::DeleteDatasetResponse* response) noexcept override;
 
  private:
   jobs::Datasets& datasets_;

@@ -38,7 +38,7 @@ void DescribeLimits(const jobs::JobsOptions& options, const ServiceOptions& serv
 
 grpc::ServerUnaryReactor* TrainingService::GetServerInfo(
     grpc::CallbackServerContext* context, const v1::GetServerInfoRequest* /*request*/,
-    v1::GetServerInfoResponse* response) {
+    v1::GetServerInfoResponse* response) noexcept {
   response->set_version(POLYAK_VERSION);
   response->set_build(base::BuildTools());
   DescribeLimits(jobs_.options(), options_, *response->mutable_limits());

@@ -23,9 +23,9 @@ TrainingService::TrainingService(jobs::Jobs& jobs, const base::Clock& clock,
                                  const ServiceOptions& options, telemetry::Logger log)
     : jobs_(jobs), clock_(clock), options_(options), log_(std::move(log)) {}
 
-grpc::ServerUnaryReactor* TrainingService::GetTrainingJob(grpc::CallbackServerContext* context,
-                                                          const v1::GetTrainingJobRequest* request,
-                                                          v1::GetTrainingJobResponse* response) {
+grpc::ServerUnaryReactor* TrainingService::GetTrainingJob(
+    grpc::CallbackServerContext* context, const v1::GetTrainingJobRequest* request,
+    v1::GetTrainingJobResponse* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   jobs_.Get(request->name(), AnswerJob(reactor, response));
   return reactor;
@@ -33,7 +33,7 @@ grpc::ServerUnaryReactor* TrainingService::GetTrainingJob(grpc::CallbackServerCo
 
 grpc::ServerUnaryReactor* TrainingService::CancelTrainingJob(
     grpc::CallbackServerContext* context, const v1::CancelTrainingJobRequest* request,
-    v1::CancelTrainingJobResponse* response) {
+    v1::CancelTrainingJobResponse* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   jobs_.Cancel(request->name(), AnswerJob(reactor, response));
   return reactor;
@@ -41,7 +41,7 @@ grpc::ServerUnaryReactor* TrainingService::CancelTrainingJob(
 
 grpc::ServerUnaryReactor* TrainingService::DeleteTrainingJob(
     grpc::CallbackServerContext* context, const v1::DeleteTrainingJobRequest* request,
-    v1::DeleteTrainingJobResponse* /*response*/) {
+    v1::DeleteTrainingJobResponse* /*response*/) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   jobs_.Delete(request->name(),
                [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); });
@@ -50,7 +50,7 @@ grpc::ServerUnaryReactor* TrainingService::DeleteTrainingJob(
 
 grpc::ServerUnaryReactor* TrainingService::ListTrainingJobs(
     grpc::CallbackServerContext* context, const v1::ListTrainingJobsRequest* request,
-    v1::ListTrainingJobsResponse* response) {
+    v1::ListTrainingJobsResponse* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   jobs_.List(*request,
              [reactor, response](const absl::StatusOr<v1::ListTrainingJobsResponse>& page) {

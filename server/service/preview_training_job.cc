@@ -5,7 +5,7 @@ namespace polyak::service {
 
 grpc::ServerUnaryReactor* TrainingService::PreviewTrainingJob(
     grpc::CallbackServerContext* context, const v1::PreviewTrainingJobRequest* request,
-    v1::PreviewTrainingJobResponse* response) {
+    v1::PreviewTrainingJobResponse* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   jobs_.Preview(request->spec(),
                 [reactor, response](const absl::StatusOr<v1::PreviewTrainingJobResponse>& preview) {

@@ -24,9 +24,9 @@ absl::Status Fill(const jobs::Job& job, IterationReader& reader, int64_t max_rec
 
 }  // namespace
 
-grpc::ServerUnaryReactor* TrainingService::ReadIterations(grpc::CallbackServerContext* context,
-                                                          const v1::ReadIterationsRequest* request,
-                                                          v1::ReadIterationsResponse* response) {
+grpc::ServerUnaryReactor* TrainingService::ReadIterations(
+    grpc::CallbackServerContext* context, const v1::ReadIterationsRequest* request,
+    v1::ReadIterationsResponse* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (request->max_records() < 0 || request->max_records() > kRecordsMax) {
     spec::Violations violations;

@@ -44,7 +44,7 @@ class ParametersReactor : public grpc::ServerWriteReactor<Block> {
     WriteBlock();
   }
 
-  void OnWriteDone(bool ok) override {
+  void OnWriteDone(bool ok) noexcept override {
     const base::MutexLock lock(&mutex_);
     if (!ok) {
       return End(grpc::Status::CANCELLED);
@@ -63,7 +63,7 @@ class ParametersReactor : public grpc::ServerWriteReactor<Block> {
     });
   }
 
-  void OnDone() override {
+  void OnDone() noexcept override {
     { const base::MutexLock lock(&mutex_); }  // whoever called Finish has let go
     delete this;
   }
@@ -103,7 +103,7 @@ class ParametersReactor : public grpc::ServerWriteReactor<Block> {
 }  // namespace
 
 grpc::ServerWriteReactor<Block>* TrainingService::ReadParameters(
-    grpc::CallbackServerContext* /*context*/, const v1::ReadParametersRequest* request) {
+    grpc::CallbackServerContext* /*context*/, const v1::ReadParametersRequest* request) noexcept {
   if (absl::Status status = TakeStream(); !status.ok()) {
     return new RefusedStream<Block>(status);
   }

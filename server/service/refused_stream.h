@@ -16,7 +16,7 @@ class RefusedStream : public grpc::ServerWriteReactor<Message> {
     const base::MutexLock lock(&mutex_);
     this->Finish(ToGrpcStatus(status));
   }
-  void OnDone() override {
+  void OnDone() noexcept override {
     { const base::MutexLock lock(&mutex_); }
     delete this;
   }

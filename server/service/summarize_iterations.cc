@@ -78,7 +78,7 @@ absl::Status Fill(const Request& request, const jobs::Job& job, Response& respon
 
 grpc::ServerUnaryReactor* TrainingService::SummarizeIterations(grpc::CallbackServerContext* context,
                                                                const Request* request,
-                                                               Response* response) {
+                                                               Response* response) noexcept {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   if (const absl::Status status = CheckRequest(*request); !status.ok()) {
     reactor->Finish(ToGrpcStatus(status));

@@ -43,12 +43,12 @@ class WaitReactor : public grpc::ServerUnaryReactor {
     }
   }
 
-  void OnCancel() override {
+  void OnCancel() noexcept override {
     const base::MutexLock lock(&mutex_);
     FinishOnce(grpc::Status::CANCELLED);
   }
 
-  void OnDone() override {
+  void OnDone() noexcept override {
     uint64_t watcher = 0;
     {
       const base::MutexLock lock(&mutex_);
@@ -103,7 +103,7 @@ class WaitReactor : public grpc::ServerUnaryReactor {
 
 grpc::ServerUnaryReactor* TrainingService::WaitTrainingJob(
     grpc::CallbackServerContext* context, const v1::WaitTrainingJobRequest* request,
-    v1::WaitTrainingJobResponse* response) {
+    v1::WaitTrainingJobResponse* response) noexcept {
   double timeout = kTimeoutSecondsMax;
   spec::Violations violations;
   if (request->has_timeout()) {

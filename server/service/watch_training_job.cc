@@ -69,7 +69,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     Finish(ToGrpcStatus(status));
   }
 
-  void OnWriteDone(bool ok) override {
+  void OnWriteDone(bool ok) noexcept override {
     const base::MutexLock lock(&mutex_);
     writing_ = false;
     if (!ok) {
@@ -81,12 +81,12 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
     }
   }
 
-  void OnCancel() override {
+  void OnCancel() noexcept override {
     const base::MutexLock lock(&mutex_);
     FinishOnce(grpc::Status::CANCELLED);
   }
 
-  void OnDone() override {
+  void OnDone() noexcept override {
     uint64_t watcher = 0;
     {
       const base::MutexLock lock(&mutex_);
@@ -210,7 +210,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
 }  // namespace
 
 grpc::ServerWriteReactor<Event>* TrainingService::WatchTrainingJob(
-    grpc::CallbackServerContext* /*context*/, const v1::WatchTrainingJobRequest* request) {
+    grpc::CallbackServerContext* /*context*/, const v1::WatchTrainingJobRequest* request) noexcept {
   if (absl::Status status = TakeStream(); !status.ok()) {
     return new RefusedStream<Event>(status);
   }
