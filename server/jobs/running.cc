@@ -91,7 +91,13 @@ absl::StatusOr<runner::RunResult> Jobs::RunOnce(const std::shared_ptr<Job>& job,
   job->set_trace(*trace);
   runner::RunContext context{form.uid(), runs_, **trace, job->stop(), drain_, clock_};
   context.on_pause = [&job](const std::string& reason) { job->set_pause_reason(reason); };
-  return runner::Run(prepared, context);
+  auto result = runner::Run(prepared, context);
+  if (!result.ok() && !draining()) {
+    // Rows of the last slice may be in the file that were never shown: who reads now and who reads
+    // later must find the same ones.
+    OpenRecords(*job);
+  }
+  return result;
 }
 
 absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job,
