@@ -174,8 +174,9 @@ class User {
     const v1::IterationBatch read = Records(name);
     CheckEnd(*ended, kind == 0, read.SerializeAsString(), expected_[spec]);
     if (watch) {
-      EXPECT_EQ(recorder.records.SerializeAsString(), read.SerializeAsString())
-          << name << ", as watched";
+      EXPECT_TRUE(recorder.records.SerializeAsString() == read.SerializeAsString())
+          << recorder.records.iteration_size() << " records as watched, " << read.iteration_size()
+          << " as read: " << ended->ShortDebugString();
     }
     const absl::Status deleted = Insist([&] { return client_.Delete(name); });
     // A retry after a lost answer finds it gone.

@@ -116,8 +116,7 @@ void Steps::CheckRefusal(size_t step, const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kResourceExhausted:
     case absl::StatusCode::kUnavailable:
-      break;
-    case absl::StatusCode::kNotFound:  // a step before was refused
+    case absl::StatusCode::kNotFound:  // here and below: a step before was refused
     case absl::StatusCode::kAlreadyExists:
     case absl::StatusCode::kFailedPrecondition:
       break;
