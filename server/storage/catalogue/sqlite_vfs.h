@@ -18,8 +18,8 @@ namespace polyak::storage {
 // synced together with its directory.
 //
 // A failed sync is final (the kernel forgets which pages it could not write), and so is every other
-// failure to change a file but that of a full disk, want of memory included: from then on nothing is written, whatever
-// SQLite asks for, the checkpoint when the connection is closed included.
+// failure to change a file but that of a full disk, want of memory included: from then on nothing
+// is written, whatever SQLite asks for, the checkpoint when the connection is closed included.
 class SqliteVfs {
  public:
   explicit SqliteVfs(base::FileSystem& files);
