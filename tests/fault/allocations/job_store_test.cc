@@ -163,6 +163,8 @@ class JobStoreScenario : public Scenario {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<JobSnapshot> Get() { return calls_->Get(kA); }
+
   using Complain = std::function<void(const std::string&)>;
   // With memory: what was acknowledged is there, what was never begun is not, and the store works.
   void Check(const Steps& steps, const Complain& complain) {
@@ -299,6 +301,32 @@ class CatalogueScenario : public JobStoreScenario {
   std::string folder_;
 };
 
+// Calls that fail at each of their own allocations, many times, so that also those fail that few
+// calls make.
+class FailingCalls : public CatalogueScenario {
+ public:
+  void Run(Steps& /*steps*/) override {}
+  void CheckLive(Steps& steps) override {
+    constexpr int kRounds = 200;
+    constexpr int64_t kAllocationsMax = 12;  // of a call
+    if (!Open().ok()) {
+      return steps.Complain("it can't be opened");
+    }
+    for (int k = 0; k < kRounds; ++k) {
+      for (int64_t nth = 1; nth <= kAllocationsMax; ++nth) {
+        const testing_support::FailingAllocations armed({nth, FailurePlan::Whose::kThisThread});
+        steps.Do(kGetA, [&] {
+          const absl::Status found = Get().status();
+          return absl::IsNotFound(found) ? absl::OkStatus() : found;
+        });
+      }
+    }
+    if (!absl::IsNotFound(Get().status())) {
+      steps.Complain("it does not answer any more");
+    }
+  }
+};
+
 class MemoryScenario : public JobStoreScenario {
  public:
   MemoryScenario() : JobStoreScenario(false) {}
@@ -316,6 +344,12 @@ TEST(AllocationFailures, OfACallerLoseNothingOfTheCatalogue) {
   SweepAllocations(
       "catalogue", [] { return std::make_unique<CatalogueScenario>(); },
       FailurePlan::Whose::kThisThread, kStride);
+}
+
+TEST(AllocationFailures, OfOneCallLeaveTheCatalogueToTheNext) {
+  testing_support::SkipUnderSanitizers();
+  SweepAllocations(
+      "calls", [] { return std::make_unique<FailingCalls>(); }, FailurePlan::Whose::kThisThread);
 }
 
 TEST(AllocationFailures, OfAnyThreadLoseNothingOfTheCatalogue) {

@@ -61,8 +61,9 @@ class SharedSteps {
     const FailingAllocations armed(plan);
     scenario.Run(steps);
   }
+  const bool any_failed = FailingAllocations::any_failed();
   scenario.CheckLive(steps);
-  steps.SetEnd(FailingAllocations::any_failed());
+  steps.SetEnd(any_failed);
   _exit(0);
 }
 
@@ -158,6 +159,9 @@ void SweepAllocations(std::string_view name, const std::function<std::unique_ptr
       through = steps.ended() && !steps.any_failed();
       runs += through ? 0 : 1;
       std::filesystem::remove_all(folder);
+    }
+    if (runs == 0) {
+      continue;
     }
     std::printf("%s, %s, %s: %ld allocations failed, %ld of them ended the process\n",
                 std::string(name.data(), name.size()).c_str(),
