@@ -110,13 +110,13 @@ class JobStoreScenario : public Scenario {
     if (!steps.DoAgain(kOpen, [&] { return Open(); })) {
       return;
     }
-    steps.Do(kInsertA, [&] { return calls_->Insert(forms_a_[0], kKey); });
+    steps.Do(kInsertA, [&] { return calls_->Insert(forms_a_[0], key_); });
     steps.Do(kInsertB, [&] { return calls_->Insert(b_); });
     steps.Do(kStartA, [&] { return calls_->Update(forms_a_[1]); });
     steps.Do(kEndA, [&] { return calls_->Update(forms_a_[2]); });
     steps.Do(kCancelB, [&] { return calls_->RequestCancel(kB); });
     steps.Do(kGetA, [&] { return LookAtA(steps); });
-    steps.Do(kFindRequest, [&] { return calls_->FindRequest(kKey).status(); });
+    steps.Do(kFindRequest, [&] { return calls_->FindRequest(key_).status(); });
     steps.Do(kList, [&] { return calls_->List({EveryJob}).status(); });
     steps.Do(kListEnded, [&] { return calls_->ListEnded(10).status(); });
     steps.Do(kFindUse, [&] { return calls_->FindDatasetUse("datasets/abc").status(); });
@@ -225,7 +225,7 @@ class JobStoreScenario : public Scenario {
   // A retry of what failed makes the job; one of what was done finds it.
   void CheckRequest(const Steps& steps, const Complain& complain) {
     const auto a = calls_->Get(kA);
-    const auto found = calls_->FindRequest(kKey);
+    const auto found = calls_->FindRequest(key_);
     if (a.ok()) {
       if (!found.ok() || *found == nullptr || (*found)->uid() != (*a)->uid()) {
         complain("the request does not find the job it made");
@@ -233,7 +233,7 @@ class JobStoreScenario : public Scenario {
     } else if (!steps.begun(kRemoveA)) {
       if (!found.ok() || *found != nullptr) {
         complain(absl::StrCat("a request that made no job finds one: ", found.status().message()));
-      } else if (const absl::Status retried = calls_->Insert(forms_a_[0], kKey); !retried.ok()) {
+      } else if (const absl::Status retried = calls_->Insert(forms_a_[0], key_); !retried.ok()) {
         complain(absl::StrCat("a retry is refused: ", retried.message()));
       } else if (!calls_->Get(kA).ok()) {
         complain("a retry made no job");
@@ -267,7 +267,7 @@ class JobStoreScenario : public Scenario {
     }
   }
 
-  const RequestKey kKey = {"r1", std::string(200, 'p')};
+  const RequestKey key_ = {"r1", std::string(200, 'p')};
   const bool survives_;
   std::vector<JobSnapshot> forms_a_;
   JobSnapshot b_;
