@@ -147,6 +147,26 @@ TEST_F(Rebuild, ADamagedCatalogueIsReplacedAndKept) {
   ExpectEveryJob();
 }
 
+// Cut off between the two renames of a replacement, as a kill or a loss of power may leave it.
+TEST_F(Rebuild, WhereOneWasCutOffNoServerStartsUntilItIsRunOnceMore) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  std::filesystem::rename(Path("catalogue.db"), Path("catalogue.db.old-1"));
+  std::ofstream(Path("catalogue.db.rebuilt"), std::ios::binary) << "cut off";
+  const Outcome refused = RunProgram(
+      BinaryPath("polyakd"), {"--listen=127.0.0.1:0", "--data-dir=" + server_.data_directory()});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.output, "");
+  EXPECT_THAT(refused.errors, HasSubstr("accepted: polyakd rebuild, run once more"));
+  EXPECT_FALSE(std::filesystem::exists(Path("catalogue.db")));
+  const Outcome rebuilt = RunRebuild();
+  ASSERT_EQ(rebuilt.exit_code, 0) << rebuilt.errors;
+  EXPECT_THAT(rebuilt.output, HasSubstr("3 jobs restored"));
+  EXPECT_FALSE(std::filesystem::exists(Path("catalogue.db.rebuilt")));
+  server_.Start();
+  ExpectEveryJob();
+}
+
 // A server that started without its catalogue has set everything aside.
 TEST_F(Rebuild, WhatWasSetAsideComesBackIfAskedFor) {
   Train();
