@@ -1,6 +1,7 @@
 // A data directory whose catalogue is gone: polyakd rebuild makes one from the traces, and the next
 // server goes on with every job, whose records are the same bytes.
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -54,6 +55,8 @@ class Rebuild : public ::testing::Test {
       const auto job = client.Submit(request);
       ASSERT_TRUE(job.ok()) << job.status();
       ended_[id] = *client.Wait(job->name(), absl::Seconds(60));
+      EXPECT_TRUE(ended_[id].has_start_time());
+      EXPECT_EQ(ended_[id].computations_size(), 1);
       records_[id] = Records(client, id);
     }
   }
@@ -78,6 +81,12 @@ class Rebuild : public ::testing::Test {
       *summary.mutable_training_time() = ended_[id].summary().training_time();
       EXPECT_EQ(summary.SerializeAsString(), ended_[id].summary().SerializeAsString());
       EXPECT_EQ(job->spec().SerializeAsString(), ended_[id].spec().SerializeAsString());
+      EXPECT_EQ(job->start_time().SerializeAsString(), ended_[id].start_time().SerializeAsString());
+      EXPECT_EQ(job->computations_size(), ended_[id].computations_size());
+      for (int k = 0; k < std::min(job->computations_size(), ended_[id].computations_size()); ++k) {
+        EXPECT_EQ(job->computations(k).SerializeAsString(),
+                  ended_[id].computations(k).SerializeAsString());
+      }
       EXPECT_TRUE(Records(client, id) == records) << id;
     }
   }
