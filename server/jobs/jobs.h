@@ -208,9 +208,12 @@ class Jobs {
   void RunJob(const std::shared_ptr<Job>& job);
   // Adds who computes from here on. Returns false if that is who did before.
   bool AddComputation(const Job& job, v1::TrainingJob& form) const;
-  // Prepares what is not prepared, and runs; again if the disk failed in between.
+  // Behind all others, after a while, a job whose data can't be read now: no worker waits for it.
+  void PutOff(const std::shared_ptr<Job>& job, const absl::Status& why);
+  // Runs; again if the disk failed in between.
   absl::StatusOr<runner::RunResult> RunToEnd(const std::shared_ptr<Job>& job,
-                                             const v1::TrainingJob& form);
+                                             const v1::TrainingJob& form,
+                                             const runner::PreparedJob& prepared);
   // Opens the trace, waiting for room until the job is cancelled, and runs.
   absl::StatusOr<runner::RunResult> RunOnce(const std::shared_ptr<Job>& job,
                                             const v1::TrainingJob& form,

@@ -101,23 +101,12 @@ absl::StatusOr<runner::RunResult> Jobs::RunOnce(const std::shared_ptr<Job>& job,
 }
 
 absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job,
-                                                 const v1::TrainingJob& form) {
-  auto prepared = job->TakePrepared();
+                                                 const v1::TrainingJob& form,
+                                                 const runner::PreparedJob& prepared) {
   int attempts = 0;
   int64_t records = -1;
   while (true) {
-    absl::StatusOr<runner::RunResult> result;
-    if (prepared == nullptr) {
-      auto again = PrepareAgain(form.spec(), options_.limits);
-      if (again.ok()) {
-        prepared = *std::move(again);
-      } else {
-        result = again.status();
-      }
-    }
-    if (prepared != nullptr) {
-      result = RunOnce(job, form, *prepared);
-    }
+    auto result = RunOnce(job, form, prepared);
     if (!absl::IsUnavailable(result.status()) || draining()) {
       return result;
     }
@@ -128,6 +117,17 @@ absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job
       return result;
     }
     clock_.Sleep(kBetweenAttempts);
+  }
+}
+
+void Jobs::PutOff(const std::shared_ptr<Job>& job, const absl::Status& why) {
+  job->set_pause_reason(std::string{why.message()});
+  clock_.Sleep(kBetweenAttempts);
+  const base::MutexLock lock(&mutex_);
+  if (!draining()) {  // else the workers may be gone
+    queue_.push_back(job);
+    ++places_taken_;
+    workers_.Submit([this] { RunNext(); });
   }
 }
 
@@ -151,6 +151,15 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
   if (!begins && job->reader()->row_count() == 0) {
     OpenRecords(*job);
   }
+  absl::StatusOr<std::shared_ptr<const runner::PreparedJob>> prepared = job->TakePrepared();
+  if (*prepared == nullptr) {
+    prepared = PrepareAgain(form.spec(), options_.limits);
+  }
+  const bool has_no_data = absl::IsUnavailable(prepared.status());
+  if (has_no_data && (draining() || !job->stop().stop_requested())) {
+    return PutOff(job, prepared.status());
+  }
+  job->set_pause_reason("");
   const bool elsewhere = AddComputation(*job, form);
   if (begins) {
     form.set_state(v1::TrainingJob::STATE_RUNNING);
@@ -166,7 +175,15 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
       }
     });
   }
-  const auto result = RunToEnd(job, form);
+  absl::StatusOr<runner::RunResult> result;
+  if (prepared.ok()) {
+    result = RunToEnd(job, form, **prepared);
+    prepared->reset();       // who is told of the end finds its memory free
+  } else if (has_no_data) {  // and is not wanted any more
+    result = runner::RunResult{engine::StopReason::kCancelled, 0, {}};
+  } else {
+    result = prepared.status();
+  }
   if (draining() && (!result.ok() || result->reason == engine::StopReason::kCancelled)) {
     return;  // interrupted, not ended: the job stays RUNNING
   }

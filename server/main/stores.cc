@@ -10,6 +10,7 @@
 #include "server/base/status_macros.h"
 #include "server/engine/linalg/processor_class.h"
 #include "server/engine/trainer/trainer.h"
+#include "server/storage/catalogue/rebuilt_catalogue.h"
 #include "server/storage/catalogue/sqlite_job_store.h"
 #include "server/storage/file_dataset_store.h"
 #include "server/storage/file_run_store.h"
@@ -23,12 +24,16 @@ namespace {
 // The catalogue can't tell whether its last changes will last: only a new process can look.
 constexpr int kBrokenExitCode = 70;
 
-absl::StatusOr<Stores> OpenInDirectory(const ServerOptions& options, const base::Clock& clock,
-                                       const telemetry::Logger& log) {
+absl::Status Refusal(const std::string& data_dir, const absl::Status& status,
+                     const char* accepted) {
+  return absl::Status(status.code(), absl::StrCat("--data-dir is '", data_dir,
+                                                  "': ", std::string{status.message()}, accepted));
+}
+
+// In a directory that `stores` holds.
+absl::Status OpenInDirectory(const ServerOptions& options, const base::Clock& clock,
+                             const telemetry::Logger& log, Stores& stores) {
   const std::string& data_dir = options.data_dir;
-  Stores stores;
-  POLYAK_ASSIGN_OR_RETURN(stores.lock, base::DirectoryLock::Acquire(data_dir));
-  stores.files = std::make_unique<base::PosixFileSystem>();
   // The directory may be new. Where its parent can't be read it was made by somebody else.
   const std::filesystem::path path = std::filesystem::absolute(data_dir + "/.").lexically_normal();
   const std::string parent = path.parent_path().parent_path();
@@ -65,28 +70,35 @@ absl::StatusOr<Stores> OpenInDirectory(const ServerOptions& options, const base:
   };
   POLYAK_ASSIGN_OR_RETURN(stores.jobs,
                           storage::SqliteJobStore::Open(*stores.files, clock, std::move(jobs)));
-  return stores;
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<Stores> OpenStores(const ServerOptions& options, const base::Clock& clock,
                                   const telemetry::Logger& log) {
+  Stores stores;
   if (options.data_dir.empty()) {
-    Stores stores;
     stores.jobs = std::make_unique<storage::MemoryJobStore>(clock);
     stores.runs = std::make_unique<storage::MemoryRunStore>(engine::kTraceColumns);
     stores.datasets = std::make_unique<storage::MemoryDatasetStore>();
     return stores;
   }
-  auto stores = OpenInDirectory(options, clock, log);
-  if (!stores.ok()) {
-    return absl::Status(
-        stores.status().code(),
-        absl::StrCat("--data-dir is '", options.data_dir,
-                     "': ", std::string{stores.status().message()},
-                     "; accepted: a directory on a local disk that no other polyakd uses and no "
-                     "newer version has written"));
+  constexpr char kAccepted[] =
+      "; accepted: a directory on a local disk that no other polyakd uses and no newer version has "
+      "written";
+  auto lock = base::DirectoryLock::Acquire(options.data_dir);
+  if (!lock.ok()) {
+    return Refusal(options.data_dir, lock.status(), kAccepted);
+  }
+  stores.lock = *std::move(lock);
+  stores.files = std::make_unique<base::PosixFileSystem>();
+  if (const absl::Status status = storage::CheckCatalogueInPlace(*stores.files, options.data_dir);
+      !status.ok()) {
+    return Refusal(options.data_dir, status, "");
+  }
+  if (const absl::Status status = OpenInDirectory(options, clock, log, stores); !status.ok()) {
+    return Refusal(options.data_dir, status, kAccepted);
   }
   return stores;
 }

@@ -26,8 +26,8 @@ struct Stores {
 // In options.data_dir, an existing directory that no other process holds, within the limits of the
 // disk that the options set; in memory if there is none. A
 // catalogue that fails under way ends the process with exit code 70: the next one recovers.
-// Errors: FailedPrecondition for a directory that is held, or was written by a newer version; those
-// of the disk.
+// Errors: FailedPrecondition for a directory that is held, was written by a newer version, or whose
+// catalogue is half replaced by a rebuild that was cut off; those of the disk.
 absl::StatusOr<Stores> OpenStores(const ServerOptions& options, const base::Clock& clock,
                                   const telemetry::Logger& log);
 

@@ -1,17 +1,19 @@
 #include "server/storage/dataset_header.h"
 
-#include "absl/strings/str_cat.h"
 #include "server/base/bytes.h"
 #include "server/base/check.h"
-#include "server/base/crc32c.h"
+#include "server/base/status_macros.h"
+#include "server/storage/sealed_header.h"
 
 namespace polyak::storage {
 namespace {
 
-constexpr int64_t kMagic = 0x415441444b594c50;  // "PLYKDATA" in a dump
-constexpr int64_t kVersion = 1;
+constexpr HeaderKind kKind = {
+    .magic = 0x415441444b594c50,  // "PLYKDATA" in a dump
+    .version = 1,
+    .bytes = kDatasetHeaderBytes,
+};
 constexpr int64_t kFormBytesMax = 3000;
-constexpr size_t kCrcBytes = sizeof(int64_t);
 
 }  // namespace
 
@@ -19,33 +21,14 @@ std::string EncodeDatasetHeader(const DatasetHeaderForm& header) {
   const std::string form = header.dataset.SerializeAsString();
   POLYAK_CHECK(static_cast<int64_t>(form.size()) <= kFormBytesMax);
   base::StringSink sink;
-  sink.WriteInt(kMagic);
-  sink.WriteInt(kVersion);
   sink.WriteInt(header.values_crc);
   sink.WriteString(form);
-  std::string bytes = sink.bytes();
-  bytes.resize(kDatasetHeaderBytes - kCrcBytes);
-  base::StringSink crc;
-  crc.WriteInt(base::MaskCrc(base::Crc32c(bytes)));
-  return bytes + crc.bytes();
+  return SealHeader(kKind, sink.bytes());
 }
 
 absl::StatusOr<DatasetHeaderForm> DecodeDatasetHeader(std::string_view bytes) {
-  if (static_cast<int64_t>(bytes.size()) != kDatasetHeaderBytes) {
-    return absl::DataLossError("the header is cut");
-  }
-  base::StringSource crc(bytes.substr(kDatasetHeaderBytes - kCrcBytes));
-  const uint32_t found = base::Crc32c(bytes.substr(0, kDatasetHeaderBytes - kCrcBytes));
-  if (crc.ReadInt() != base::MaskCrc(found)) {
-    return absl::DataLossError("the checksum of the header is wrong");
-  }
-  base::StringSource source(bytes);
-  const int64_t magic = source.ReadInt();
-  const int64_t version = source.ReadInt();
-  if (magic != kMagic || version != kVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("it is of version ", version, "; accepted: ", kVersion));
-  }
+  POLYAK_ASSIGN_OR_RETURN(const std::string_view fields, UnsealHeader(kKind, bytes));
+  base::StringSource source(fields);
   DatasetHeaderForm header;
   header.values_crc = static_cast<uint32_t>(source.ReadIntWithin(0, UINT32_MAX));
   const std::string form = source.ReadString(kFormBytesMax);

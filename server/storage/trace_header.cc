@@ -1,18 +1,21 @@
 #include "server/storage/trace_header.h"
 
-#include "absl/strings/str_cat.h"
 #include "server/base/bytes.h"
 #include "server/base/check.h"
 #include "server/base/crc32c.h"
+#include "server/base/status_macros.h"
+#include "server/storage/sealed_header.h"
 #include "server/storage/trace_block.h"
 
 namespace polyak::storage {
 namespace {
 
-constexpr int64_t kMagic = 0x4543415254594c50;  // "PLYTRACE" in a dump
-constexpr int64_t kVersion = 1;
+constexpr HeaderKind kKind = {
+    .magic = 0x4543415254594c50,  // "PLYTRACE" in a dump
+    .version = 1,
+    .bytes = kTraceHeaderBytes,
+};
 constexpr int64_t kPage = 4096;
-constexpr size_t kCrcBytes = sizeof(int64_t);
 
 }  // namespace
 
@@ -29,36 +32,17 @@ TraceHeader MakeTraceHeader(std::string_view uid, int columns, std::string_view 
 
 std::string EncodeTraceHeader(const TraceHeader& header) {
   base::StringSink sink;
-  sink.WriteInt(kMagic);
-  sink.WriteInt(kVersion);
   sink.WriteInt(header.columns);
   sink.WriteInt(kBlockRows);
   sink.WriteInt(header.description_bytes);
   sink.WriteInt(header.description_crc);
   sink.WriteString(header.uid);
-  std::string bytes = sink.bytes();
-  bytes.resize(kTraceHeaderBytes - kCrcBytes);
-  base::StringSink crc;
-  crc.WriteInt(base::MaskCrc(base::Crc32c(bytes)));
-  return bytes + crc.bytes();
+  return SealHeader(kKind, sink.bytes());
 }
 
 absl::StatusOr<TraceHeader> DecodeTraceHeader(std::string_view bytes) {
-  if (static_cast<int64_t>(bytes.size()) != kTraceHeaderBytes) {
-    return absl::DataLossError("the header is cut");
-  }
-  base::StringSource crc(bytes.substr(kTraceHeaderBytes - kCrcBytes));
-  const uint32_t found = base::Crc32c(bytes.substr(0, kTraceHeaderBytes - kCrcBytes));
-  if (crc.ReadInt() != base::MaskCrc(found)) {
-    return absl::DataLossError("the checksum of the header is wrong");
-  }
-  base::StringSource source(bytes);
-  const int64_t magic = source.ReadInt();
-  const int64_t version = source.ReadInt();
-  if (magic != kMagic || version != kVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("it is of version ", version, "; accepted: ", kVersion));
-  }
+  POLYAK_ASSIGN_OR_RETURN(const std::string_view fields, UnsealHeader(kKind, bytes));
+  base::StringSource source(fields);
   TraceHeader header;
   header.columns = static_cast<int>(source.ReadIntWithin(1, kTraceColumnsMax));
   source.ReadIntWithin(kBlockRows, kBlockRows);

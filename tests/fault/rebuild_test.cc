@@ -1,6 +1,7 @@
 // A data directory whose catalogue is gone: polyakd rebuild makes one from the traces, and the next
 // server goes on with every job, whose records are the same bytes.
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -54,6 +55,8 @@ class Rebuild : public ::testing::Test {
       const auto job = client.Submit(request);
       ASSERT_TRUE(job.ok()) << job.status();
       ended_[id] = *client.Wait(job->name(), absl::Seconds(60));
+      EXPECT_TRUE(ended_[id].has_start_time());
+      EXPECT_EQ(ended_[id].computations_size(), 1);
       records_[id] = Records(client, id);
     }
   }
@@ -78,6 +81,12 @@ class Rebuild : public ::testing::Test {
       *summary.mutable_training_time() = ended_[id].summary().training_time();
       EXPECT_EQ(summary.SerializeAsString(), ended_[id].summary().SerializeAsString());
       EXPECT_EQ(job->spec().SerializeAsString(), ended_[id].spec().SerializeAsString());
+      EXPECT_EQ(job->start_time().SerializeAsString(), ended_[id].start_time().SerializeAsString());
+      EXPECT_EQ(job->computations_size(), ended_[id].computations_size());
+      for (int k = 0; k < std::min(job->computations_size(), ended_[id].computations_size()); ++k) {
+        EXPECT_EQ(job->computations(k).SerializeAsString(),
+                  ended_[id].computations(k).SerializeAsString());
+      }
       EXPECT_TRUE(Records(client, id) == records) << id;
     }
   }
@@ -143,6 +152,26 @@ TEST_F(Rebuild, ADamagedCatalogueIsReplacedAndKept) {
   ASSERT_EQ(rebuilt.exit_code, 0) << rebuilt.errors;
   std::ifstream kept(Path("catalogue.db.old-1"), std::ios::binary);
   EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(kept), {}) == junk);
+  server_.Start();
+  ExpectEveryJob();
+}
+
+// Cut off between the two renames of a replacement, as a kill or a loss of power may leave it.
+TEST_F(Rebuild, WhereOneWasCutOffNoServerStartsUntilItIsRunOnceMore) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  std::filesystem::rename(Path("catalogue.db"), Path("catalogue.db.old-1"));
+  std::ofstream(Path("catalogue.db.rebuilt"), std::ios::binary) << "cut off";
+  const Outcome refused = RunProgram(
+      BinaryPath("polyakd"), {"--listen=127.0.0.1:0", "--data-dir=" + server_.data_directory()});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_EQ(refused.output, "");
+  EXPECT_THAT(refused.errors, HasSubstr("accepted: polyakd rebuild, run once more"));
+  EXPECT_FALSE(std::filesystem::exists(Path("catalogue.db")));
+  const Outcome rebuilt = RunRebuild();
+  ASSERT_EQ(rebuilt.exit_code, 0) << rebuilt.errors;
+  EXPECT_THAT(rebuilt.output, HasSubstr("3 jobs restored"));
+  EXPECT_FALSE(std::filesystem::exists(Path("catalogue.db.rebuilt")));
   server_.Start();
   ExpectEveryJob();
 }

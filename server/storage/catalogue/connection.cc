@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
+#include "server/storage/catalogue/copy_file.h"
 #include "server/storage/catalogue/schema.h"
 
 namespace polyak::storage {
@@ -23,19 +24,7 @@ absl::Status RewriteLog(base::FileSystem& files, const std::string& path) {
   if (!exists) {
     return absl::OkStatus();
   }
-  POLYAK_ASSIGN_OR_RETURN(const auto from, files.Open(log, base::FileSystem::Mode::kRead));
-  POLYAK_ASSIGN_OR_RETURN(const auto to, files.Open(copy, base::FileSystem::Mode::kOverwrite));
-  std::string bytes(size_t{1} << 20, '\0');
-  for (int64_t offset = 0;;) {
-    POLYAK_ASSIGN_OR_RETURN(const int64_t count, from->Read(offset, bytes));
-    if (count == 0) {
-      break;
-    }
-    POLYAK_RETURN_IF_ERROR(
-        to->Write(offset, std::string_view(bytes).substr(0, static_cast<size_t>(count))));
-    offset += count;
-  }
-  POLYAK_RETURN_IF_ERROR(to->Sync());
+  POLYAK_RETURN_IF_ERROR(CopyFile(files, log, copy, base::FileSystem::Mode::kOverwrite));
   POLYAK_RETURN_IF_ERROR(files.Rename(copy, log));
   return files.SyncDirectory(path.substr(0, path.rfind('/') + 1));
 }

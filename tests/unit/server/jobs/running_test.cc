@@ -1,11 +1,16 @@
 // What a server does with the jobs that an earlier one left.
 
 #include <atomic>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "server/runner/prepare.h"
+#include "server/spec/named_datasets.h"
 #include "server/spec/parse_training_job.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/server/jobs/jobs_fixture.h"
@@ -208,6 +213,120 @@ TEST_F(FullDiskTest, AWaitingJobWhoseCancelCanNotBeStoredIsNotCancelledAndNotLos
   ASSERT_TRUE(Cancel("trainingJobs/running").ok());
   EXPECT_EQ(WaitForEnd("trainingJobs/first")->state(), v1::TrainingJob::STATE_SUCCEEDED);
   EXPECT_EQ(WaitForEnd("trainingJobs/second")->state(), v1::TrainingJob::STATE_SUCCEEDED);
+}
+
+// One data set, whose numbers can't be read so often.
+class UnreadableDatasets : public spec::NamedDatasets {
+ public:
+  std::optional<engine::StoredDataSpec> Find(const std::string& /*name*/) const override {
+    engine::StoredDataSpec spec;
+    spec.examples = 2;
+    spec.input_dimension = 1;
+    spec.output_dimension = 1;
+    spec.load = [this](int64_t count) -> absl::StatusOr<engine::Dataset> {
+      ++reads;
+      if (failures > 0) {
+        --failures;
+        return error;
+      }
+      engine::Dataset data;
+      data.features.setOnes(count, 1);
+      data.targets.setOnes(count, 1);
+      return data;
+    };
+    return spec;
+  }
+  mutable std::atomic<int64_t> reads = 0;
+  mutable std::atomic<int64_t> failures = std::numeric_limits<int64_t>::max();
+  absl::Status error = absl::UnavailableError("too many open files");
+};
+
+class UnreadableDataTest : public JobsTest {
+ protected:
+  UnreadableDataTest() {
+    options_.limits.datasets = &datasets_;
+    jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_);
+  }
+  ~UnreadableDataTest() override {
+    options_.limits.datasets = nullptr;
+    jobs_ = std::make_unique<Jobs>(options_, store_, runs_, JobsTest::clock_);
+  }
+  // A job as an earlier server left it.
+  void Recover(v1::TrainingJob::State state) {
+    auto form = std::make_shared<v1::TrainingJob>();
+    form->set_name("trainingJobs/a");
+    form->set_uid("a-uid");
+    *form->mutable_spec() = Spec(R"pb(
+      quadratic {
+        least_squares {
+          dataset { name: 'datasets/d' }
+          ridge: 1
+        }
+      }
+      optimizer { gradient_descent { step_size: 0.1 } }
+      stopping { max_iterations: 20 })pb");
+    form->set_state(state);
+    store_.Insert(form, {}, [](const absl::Status& status) { EXPECT_TRUE(status.ok()); });
+    EXPECT_EQ(jobs_->Recover().value(), 1);
+  }
+
+  testing_support::FakeClock clock_;  // nobody sleeps
+  UnreadableDatasets datasets_;
+};
+
+constexpr auto kUnfinishedStates = {v1::TrainingJob::STATE_QUEUED, v1::TrainingJob::STATE_RUNNING};
+
+TEST_F(UnreadableDataTest, TheJobRunsWhenItsDataCanBeReadAgain) {
+  datasets_.failures = 20;
+  Recover(v1::TrainingJob::STATE_QUEUED);
+  const auto ended = WaitForEnd("trainingJobs/a");
+  EXPECT_EQ(ended->state(), v1::TrainingJob::STATE_SUCCEEDED) << ended->DebugString();
+  EXPECT_EQ(ended->summary().iterations(), 20);
+  EXPECT_EQ(ended->computations_size(), 1);
+  EXPECT_EQ(datasets_.reads, 21);
+  EXPECT_GE(clock_.MonotonicSeconds(), 1020) << "tried again without a pause";
+}
+
+// There is one worker.
+TEST_F(UnreadableDataTest, OtherJobsRunMeanwhileAndTheJobSaysWhyItDoesNot) {
+  for (const auto state : kUnfinishedStates) {
+    Recover(state);
+    ASSERT_TRUE(Create(Request(kShort, "other")).ok());
+    EXPECT_EQ(WaitForEnd("trainingJobs/other")->state(), v1::TrainingJob::STATE_SUCCEEDED);
+    const auto waiting = Get("trainingJobs/a");
+    ASSERT_TRUE(waiting.ok()) << waiting.status();
+    EXPECT_EQ((*waiting)->state(), state);
+    EXPECT_EQ((*waiting)->pause_reason(), "too many open files");
+    EXPECT_FALSE((*waiting)->has_error());
+    ASSERT_TRUE(Cancel("trainingJobs/a").ok());
+    EXPECT_EQ(WaitForEnd("trainingJobs/a")->state(), v1::TrainingJob::STATE_CANCELLED);
+    ASSERT_TRUE(Delete("trainingJobs/a").ok());
+    ASSERT_TRUE(Delete("trainingJobs/other").ok());
+  }
+}
+
+TEST_F(UnreadableDataTest, AServerThatStopsMeanwhileLeavesTheJobToTheNextOne) {
+  for (const auto state : kUnfinishedStates) {
+    Recover(state);
+    ASSERT_TRUE(Create(Request(kShort, "other")).ok());
+    (void)WaitForEnd("trainingJobs/other");  // so that its turn has come at least once
+    jobs_.reset();
+    const auto unfinished = store_.LoadUnfinished();
+    ASSERT_EQ(unfinished->size(), 1u);
+    EXPECT_EQ(unfinished->front().job->state(), state);
+    jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_);
+    EXPECT_TRUE(Delete("trainingJobs/other").ok());
+    store_.Remove("trainingJobs/a", "a-uid", [](const absl::Status& /*status*/) {});
+  }
+}
+
+TEST_F(UnreadableDataTest, DataThatAreDamagedFailTheJob) {
+  datasets_.error = absl::DataLossError("the values of datasets/d are damaged");
+  Recover(v1::TrainingJob::STATE_QUEUED);
+  const auto ended = WaitForEnd("trainingJobs/a");
+  EXPECT_EQ(ended->state(), v1::TrainingJob::STATE_FAILED);
+  EXPECT_EQ(ended->error().code(), static_cast<int>(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(datasets_.reads, 1);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ namespace polyak::server {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const base::SystemClock kClock;
 
@@ -57,6 +58,28 @@ TEST(OpenStores, TheDiskIsUsedAsFarAsTheOptionsSay) {
   const auto stores = OpenStores(options, kClock, Silent());
   EXPECT_TRUE(absl::IsResourceExhausted(stores->runs->CheckRoom()));
   EXPECT_TRUE(stores->runs->nearly_full());
+}
+
+// Between the two names of polyakd rebuild: an empty catalogue would hide every job.
+TEST(OpenStores, BesideAHalfReplacedCatalogueNothingIsBegun) {
+  const testing_support::TemporaryFolder folder;
+  const std::filesystem::path directory = folder.path();
+  std::ofstream(directory / "catalogue.db.rebuilt") << "whole or not";
+  const absl::Status refused = OpenStores(In(folder), kClock, Silent()).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  const std::string message{refused.message()};
+  EXPECT_THAT(message, HasSubstr("--data-dir is '" + folder.path() + "'"));
+  EXPECT_THAT(message, HasSubstr("catalogue.db.rebuilt and no catalogue.db"));
+  EXPECT_THAT(message, HasSubstr("accepted: polyakd rebuild, run once more"));
+  EXPECT_THAT(message, Not(HasSubstr("newer version")));
+  for (const char* const name : {"catalogue.db", "jobs", "lost", "datasets"}) {
+    EXPECT_FALSE(std::filesystem::exists(directory / name)) << name;
+  }
+  // One that was cut off before it touched the catalogue is no hindrance.
+  std::filesystem::remove(directory / "catalogue.db.rebuilt");
+  ASSERT_TRUE(OpenStores(In(folder), kClock, Silent()).ok());
+  std::ofstream(directory / "catalogue.db.rebuilt") << "not whole";
+  EXPECT_TRUE(OpenStores(In(folder), kClock, Silent()).ok());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "server/base/bytes.h"
 
 namespace polyak::storage {
 namespace {
@@ -26,6 +27,24 @@ TEST(DatasetHeader, ComesBackAsItWas) {
   EXPECT_EQ(decoded->dataset.SerializeAsString(), Form().dataset.SerializeAsString());
   EXPECT_EQ(decoded->values_crc, 0xfedcba98);
   EXPECT_EQ(CountValues(decoded->dataset), 9);
+}
+
+// By another implementation, from docs/formats/dataset.md.
+TEST(DatasetHeader, HasTheBytesOfTheFormat) {
+  DatasetHeaderForm form = Form();
+  form.dataset.clear_display_name();
+  base::StringSink sink;
+  sink.Write("PLYKDATA");
+  for (const int64_t value : {int64_t{1}, int64_t{0xfedcba98}, int64_t{20}}) {
+    sink.WriteInt(value);
+  }
+  sink.Write(
+      "\x0a\x0c"
+      "datasets/abc\x18\x03\x20\x02\x28\x01");
+  std::string expected = sink.bytes();
+  expected.resize(4088);
+  expected += std::string("\x50\xe3\xfd\x51\0\0\0\0", 8);
+  EXPECT_TRUE(EncodeDatasetHeader(form) == expected);
 }
 
 TEST(DatasetHeader, EveryFlippedByteIsSeen) {

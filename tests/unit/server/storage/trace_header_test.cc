@@ -3,6 +3,7 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "server/base/bytes.h"
 
 namespace polyak::storage {
 namespace {
@@ -17,6 +18,20 @@ TEST(TraceHeader, IsReadAsItWasWritten) {
   EXPECT_EQ(header->columns, 3);
   EXPECT_EQ(header->description_bytes, 15);
   EXPECT_EQ(header->description_crc, MakeTraceHeader("", 1, "what the job is").description_crc);
+}
+
+// By another implementation, from docs/formats/trace.md.
+TEST(TraceHeader, HasTheBytesOfTheFormat) {
+  base::StringSink sink;
+  sink.Write("PLYTRACE");
+  for (const int64_t value : {1, 3, 1024, 15, 0x600d71ab, 5}) {
+    sink.WriteInt(value);
+  }
+  sink.Write("uid-7");
+  std::string expected = sink.bytes();
+  expected.resize(504);
+  expected += std::string("\xbd\xfb\x11\x7d\0\0\0\0", 8);
+  EXPECT_TRUE(EncodeTraceHeader(MakeTraceHeader("uid-7", 3, "what the job is")) == expected);
 }
 
 TEST(TraceHeader, BlocksBeginOnAPageBehindTheDescription) {
