@@ -29,12 +29,13 @@ absl::Status Refused(const spec::Violations& violations) {
 
 // Again from the stored spec: everything follows from it.
 absl::StatusOr<std::shared_ptr<const runner::PreparedJob>> PrepareAgain(
-    const v1::TrainingJobSpec& message, const spec::Limits& limits) {
+    const v1::TrainingJob& job, const spec::Limits& limits) {
   spec::Violations violations;
-  auto spec = spec::ParseTrainingJobSpec(message, limits, violations);
+  auto spec = spec::ParseTrainingJobSpec(job.spec(), limits, violations);
   if (!violations.empty()) {
     return Refused(violations);
   }
+  runner::KeepPlan(job, *spec);
   try {
     POLYAK_RETURN_IF_ERROR(runner::LoadData(*spec));
     auto prepared = runner::Prepare(*spec, violations);
@@ -102,7 +103,7 @@ absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job
   while (true) {
     absl::StatusOr<runner::RunResult> result;
     if (prepared == nullptr) {
-      auto again = PrepareAgain(form.spec(), options_.limits);
+      auto again = PrepareAgain(form, options_.limits);
       if (again.ok()) {
         prepared = *std::move(again);
       } else {
@@ -265,7 +266,10 @@ void Jobs::OpenRecords(Job& job) {
 void Jobs::TakeUp(const storage::StoredJob& stored) {
   auto job = std::make_shared<Job>(stored.job, nullptr, options_.limits.datasets);
   spec::Violations violations;
-  const auto parsed = spec::ParseTrainingJobSpec(stored.job->spec(), options_.limits, violations);
+  auto parsed = spec::ParseTrainingJobSpec(stored.job->spec(), options_.limits, violations);
+  if (parsed.has_value()) {
+    runner::KeepPlan(*stored.job, *parsed);
+  }
   job->reserved_bytes = parsed.has_value()
                             ? static_cast<int64_t>(MemoryNeeded(runner::ForecastCost(*parsed)))
                             : 0;  // it will fail when its turn comes, and say why
