@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "server/engine/plans/dense.h"
 #include "server/engine/plans/plan.h"
+#include "server/engine/plans/reduced_relu.h"
 #include "server/engine/plans/spectral.h"
 
 namespace polyak::engine {
@@ -63,6 +64,8 @@ const std::vector<PlanEntry>& Plans() {
   // Of two that take as many operations the first is chosen.
   static const auto& plans = *new std::vector<PlanEntry>{
       {"SPECTRAL", ExecutionPlan::kReduced, SpectralCost, SpectralEligible, MakeSpectralStepper},
+      {"EVENT_DRIVEN", ExecutionPlan::kReduced, ReducedReluCost, ReducedReluEligible,
+       MakeReducedReluStepper},
       {"DENSE", ExecutionPlan::kDense, DenseCost, DenseEligible, MakeDenseStepper},
   };
   return plans;

@@ -31,8 +31,8 @@ TEST(SpectralStepper, ShrinksEachEigenvectorByItsOwnFactor) {
   double fast = 2;  // squares
   for (int t = 0; t < 20; ++t) {
     const Observation observation = stepper->Observe();
-    EXPECT_NEAR(observation.loss, 0.5 * (slow + 3 * fast), 1e-15);
-    EXPECT_NEAR(observation.residual_norm * observation.residual_norm, slow + fast, 1e-15);
+    EXPECT_DOUBLE_EQ(observation.loss, 0.5 * (slow + 3 * fast));
+    EXPECT_DOUBLE_EQ(observation.residual_norm * observation.residual_norm, slow + fast);
     stepper->Step();
     slow *= 9.0 / 16;
     fast *= 1.0 / 16;
