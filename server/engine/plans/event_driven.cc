@@ -36,12 +36,22 @@ void LoadMatrix(base::ByteSource& in, Matrix& matrix) {
   in.ReadDoubles({matrix.data(), static_cast<size_t>(matrix.size())});
 }
 
+// sum + rest += value, sum being their rounded total (Knuth's two-sum).
+void AddExactly(double value, double& sum, double& rest) {
+  const double total = sum + value;
+  const double kept = total - sum;
+  rest += (sum - (total - kept)) + (value - kept);
+  sum = total;
+}
+
 }  // namespace
 
 double QueuedEntriesMax(double width, double examples) {
-  constexpr double kAll = 16e6;   // however many there are
-  constexpr double kShare = 0.1;  // of more
-  return std::max(std::min(width * examples, kAll), kShare * width * examples);
+  constexpr double kAll = 4e7;  // however many there are
+  // A neuron moves by about 1 / sqrt(m), and as many activations come near their kinks: twice what
+  // was seen of a network of the theorem's kind.
+  constexpr double kNear = 200;
+  return std::min(width * examples, std::max(kAll, kNear * examples * std::sqrt(width)));
 }
 
 EventDrivenNetwork::EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance> instance,
@@ -53,7 +63,7 @@ EventDrivenNetwork::EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance
       gram_data_(SymmetricProduct(instance_->features)),
       gram_size_(gram_data_.cwiseAbs()),
       mask_(0, instance_->examples()),
-      has_event_(static_cast<size_t>(instance_->width)) {
+      has_record_(static_cast<size_t>(instance_->width)) {
   const int64_t examples = instance_->examples();
   const bool keep =
       static_cast<double>(instance_->width) * static_cast<double>(examples) * sizeof(double) <=
@@ -66,7 +76,8 @@ EventDrivenNetwork::EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance
   sums_ = Matrix::Zero(examples, examples);
   lag_ = Matrix::Zero(examples, examples);
   residual_ = base_ - instance_->targets;
-  memory_ = memory_sum_ = size_memory_ = odometer_ = weighted_ = Vector::Zero(examples);
+  memory_ = memory_sum_ = memory_sum_rest_ = size_memory_ = odometer_ = weighted_ =
+      Vector::Zero(examples);
   horizon_ = Vector::Constant(examples, -1);  // an activation of 0 is near, too
   queues_.resize(static_cast<size_t>(examples));
   Extend(PredictHorizon(), keep ? &preactivations : nullptr);
@@ -138,19 +149,24 @@ NeuronMotion EventDrivenNetwork::MotionOf(int64_t row) const {
     motion.sum(j) = memory_sum_(j);
     motion.memory(j) = memory_(j);
   });
-  for (int32_t k = LastEvent(row); k >= 0;) {
-    const Event& event = events_[static_cast<size_t>(k)];
-    const double left = Decay(iteration_ - event.iteration);
-    // What the memory of before the flip had still to give, in all.
-    const double spent = method_.momentum * (1 - left) / (1 - method_.momentum);
-    // As if the activations of now had always been: the change is taken back from the time before.
-    motion.sum(event.column) -= event.change * (event.sum + event.memory * spent);
-    motion.lag(event.column) += event.change * event.memory * left;
-    k = event.previous;
+  for (int32_t k = LastRecord(row); k >= 0;) {
+    const Flipped& record = records_[static_cast<size_t>(k)];
+    const int32_t j = record.column;
+    const bool active = mask_.Get(row, j);
+    const double left = Decay(iteration_ - record.iteration);
+    motion.sum(j) =
+        record.sum + record.excess * (method_.momentum * (1 - left) / (1 - method_.momentum));
+    if (active) {
+      motion.sum(j) +=
+          (memory_sum_(j) - record.memory_sum) + (memory_sum_rest_(j) - record.memory_sum_rest);
+    }
+    motion.memory(j) = record.excess * left + (active ? memory_(j) : 0.0);
+    motion.lag(j) = -record.excess * left;
+    k = record.previous;
   }
   motion.sum *= weight;
+  motion.memory *= weight;
   motion.lag *= weight;
-  motion.memory = weight * motion.memory - motion.lag;
   return motion;
 }
 
@@ -164,22 +180,28 @@ double EventDrivenNetwork::Decay(int64_t iterations) const {
   return power;
 }
 
-int32_t EventDrivenNetwork::LastEvent(int64_t row) const {
-  return has_event_[static_cast<size_t>(row)] ? last_event_.at(static_cast<uint32_t>(row)) : -1;
+int32_t EventDrivenNetwork::LastRecord(int64_t row) const {
+  return has_record_[static_cast<size_t>(row)] ? last_record_.at(static_cast<uint32_t>(row)) : -1;
 }
 
-bool EventDrivenNetwork::HasFlipped(int64_t row, int64_t column) const {
-  int32_t changes = 0;
-  for (int32_t k = LastEvent(row); k >= 0;) {
-    const Event& event = events_[static_cast<size_t>(k)];
-    changes += event.column == column ? event.change : 0;
-    k = event.previous;
+EventDrivenNetwork::Flipped& EventDrivenNetwork::RecordOf(uint32_t row, int32_t column) {
+  const int32_t last = LastRecord(row);
+  for (int32_t k = last; k >= 0; k = records_[static_cast<size_t>(k)].previous) {
+    if (records_[static_cast<size_t>(k)].column == column) {
+      return records_[static_cast<size_t>(k)];
+    }
   }
-  return changes != 0;
+  has_record_[row] = true;
+  last_record_[row] = static_cast<int32_t>(records_.size());
+  Flipped& record = records_.emplace_back();
+  record.row = row;
+  record.column = column;
+  record.previous = last;
+  return record;
 }
 
 double EventDrivenNetwork::Preactivation(const Entry& entry, Eigen::Index column) const {
-  if (!has_event_[entry.row]) {
+  if (!has_record_[entry.row]) {
     // Nothing has flipped in this row: a sum over its active examples.
     double moved = 0;
     ForEachActive(mask_, entry.row, [&](int64_t j) { moved += weighted_(j); });
@@ -190,19 +212,9 @@ double EventDrivenNetwork::Preactivation(const Entry& entry, Eigen::Index column
          method_.step_size * gram_data_.col(column).dot(motion.sum + carry_ * motion.memory);
 }
 
-void EventDrivenNetwork::Remember(const Event& event) {
-  has_event_[event.row] = true;
-  const auto [last, is_new] =
-      last_event_.try_emplace(event.row, static_cast<int32_t>(events_.size()));
-  events_.push_back(event);
-  events_.back().previous = is_new ? -1 : last->second;
-  last->second = static_cast<int32_t>(events_.size()) - 1;
-}
-
 void EventDrivenNetwork::Flip(const Entry& entry, Eigen::Index column, int change) {
   const double weight = scale_ * entry.output;
   const NeuronMotion motion = MotionOf(entry.row);
-  flipped_ += HasFlipped(entry.row, column) ? -1 : 1;
   base_(column) += change * weight * entry.preactivation;
   sums_.row(column) += (change * weight) * motion.sum.transpose();
   lag_.row(column) += (change * weight) * motion.lag.transpose();
@@ -219,8 +231,14 @@ void EventDrivenNetwork::Flip(const Entry& entry, Eigen::Index column, int chang
     active_(column, column) -= 1;  // it is not among the active ones any more
   }
   ++counts_.flips;
-  Remember({memory_sum_(column), memory_(column), iteration_, entry.row,
-            static_cast<int32_t>(column), change, -1});
+  Flipped& record = RecordOf(entry.row, static_cast<int32_t>(column));
+  record.sum = motion.sum(column) / weight;
+  record.excess = motion.memory(column) / weight - (change > 0 ? memory_(column) : 0.0);
+  record.memory_sum = memory_sum_(column);
+  record.memory_sum_rest = memory_sum_rest_(column);
+  record.iteration = iteration_;
+  record.is_changed = !record.is_changed;
+  flipped_ += record.is_changed ? 1 : -1;
 }
 
 void EventDrivenNetwork::LookAtColumn(Eigen::Index column) {
@@ -294,7 +312,9 @@ void EventDrivenNetwork::Summarize() {
 void EventDrivenNetwork::Step() {
   const double width = static_cast<double>(instance_->width);
   memory_ = method_.momentum * memory_ + residual_;
-  memory_sum_ += memory_;
+  for (Eigen::Index j = 0; j < memory_.size(); ++j) {
+    AddExactly(memory_(j), memory_sum_(j), memory_sum_rest_(j));
+  }
   for (Eigen::Index j = 0; j < residual_.size(); ++j) {
     lag_.col(j) *= method_.momentum;
     sums_.col(j) += active_.col(j) * (memory_(j) / width) - lag_.col(j);
@@ -317,20 +337,23 @@ void EventDrivenNetwork::Save(base::ByteSink& out) const {
   out.WriteInt(counts_.looks);
   out.WriteInt(flipped_);
   for (const Vector* vector :
-       {&base_, &memory_, &memory_sum_, &size_memory_, &odometer_, &horizon_}) {
+       {&base_, &memory_, &memory_sum_, &memory_sum_rest_, &size_memory_, &odometer_, &horizon_}) {
     SaveVector(*vector, out);
   }
   for (const Matrix* matrix : {&active_, &sums_, &lag_}) {
     SaveMatrix(*matrix, out);
   }
-  out.WriteInt(static_cast<int64_t>(events_.size()));
-  for (const Event& event : events_) {
-    out.WriteInt(event.row);
-    out.WriteInt(event.column);
-    out.WriteInt(event.change);
-    out.WriteInt(event.iteration);
-    out.WriteDouble(event.sum);
-    out.WriteDouble(event.memory);
+  out.WriteInt(counts_.flips);
+  out.WriteInt(static_cast<int64_t>(records_.size()));
+  for (const Flipped& record : records_) {
+    out.WriteInt(record.row);
+    out.WriteInt(record.column);
+    out.WriteInt(record.is_changed ? 1 : 0);
+    out.WriteInt(record.iteration);
+    out.WriteDouble(record.sum);
+    out.WriteDouble(record.excess);
+    out.WriteDouble(record.memory_sum);
+    out.WriteDouble(record.memory_sum_rest);
   }
   SaveDues(out);
 }
@@ -363,7 +386,8 @@ absl::Status EventDrivenNetwork::Load(base::ByteSource& in) {
   flipped_ = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
   const Observation saved = observation_;
   Vector horizon(horizon_.size());
-  for (Vector* vector : {&base_, &memory_, &memory_sum_, &size_memory_, &odometer_, &horizon}) {
+  for (Vector* vector :
+       {&base_, &memory_, &memory_sum_, &memory_sum_rest_, &size_memory_, &odometer_, &horizon}) {
     LoadVector(in, *vector);
   }
   for (Matrix* matrix : {&active_, &sums_, &lag_}) {
@@ -376,7 +400,7 @@ absl::Status EventDrivenNetwork::Load(base::ByteSource& in) {
   if (horizon != horizon_) {
     Extend(horizon, nullptr);
   }
-  POLYAK_RETURN_IF_ERROR(LoadEvents(in));
+  POLYAK_RETURN_IF_ERROR(LoadRecords(in));
   POLYAK_RETURN_IF_ERROR(LoadDues(in));
   if (observed_) {
     ComputeResidual();
@@ -385,25 +409,30 @@ absl::Status EventDrivenNetwork::Load(base::ByteSource& in) {
   return CheckSameObservation(observation_, saved);
 }
 
-absl::Status EventDrivenNetwork::LoadEvents(base::ByteSource& in) {
-  counts_.flips = in.ReadIntWithin(0, std::numeric_limits<int32_t>::max());
-  int64_t latest = 0;
-  for (int64_t k = 0; k < counts_.flips && in.status().ok(); ++k) {
-    Event event;
-    event.row = static_cast<uint32_t>(in.ReadIntWithin(0, instance_->width - 1));
-    event.column = static_cast<int32_t>(in.ReadIntWithin(0, instance_->examples() - 1));
-    event.change = static_cast<int32_t>(in.ReadIntWithin(-1, 1));
-    latest = event.iteration = in.ReadIntWithin(latest, iteration_);
-    event.sum = in.ReadDouble();
-    event.memory = in.ReadDouble();
+absl::Status EventDrivenNetwork::LoadRecords(base::ByteSource& in) {
+  counts_.flips = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  const int64_t count = in.ReadIntWithin(0, std::numeric_limits<int32_t>::max());
+  for (int64_t k = 0; k < count && in.status().ok(); ++k) {
+    const auto row = static_cast<uint32_t>(in.ReadIntWithin(0, instance_->width - 1));
+    const auto column = static_cast<int32_t>(in.ReadIntWithin(0, instance_->examples() - 1));
+    const bool is_changed = in.ReadIntWithin(0, 1) == 1;
+    const int64_t iteration = in.ReadIntWithin(0, iteration_);
     if (!in.status().ok()) {
       break;
     }
-    if (event.change != (mask_.Get(event.row, event.column) ? -1 : 1)) {
-      return absl::DataLossError("a saved state flips an activation to what it is");
+    Flipped& record = RecordOf(row, column);
+    if (static_cast<int64_t>(records_.size()) != k + 1) {
+      return absl::DataLossError("a saved state has an activation twice");
     }
-    mask_.Flip(event.row, event.column);
-    Remember(event);
+    record.is_changed = is_changed;
+    record.iteration = iteration;
+    record.sum = in.ReadDouble();
+    record.excess = in.ReadDouble();
+    record.memory_sum = in.ReadDouble();
+    record.memory_sum_rest = in.ReadDouble();
+    if (is_changed) {
+      mask_.Flip(row, column);
+    }
   }
   return in.status();
 }

@@ -46,13 +46,12 @@ class EventDrivenNetwork {
 
   double flipped_share() const;
   EventCounts counts() const { return counts_; }
+  int64_t queued() const { return entries_; }  // activations near enough to be watched
   // H_t: the Gram matrix of the network at the last observed iterate (n x n).
   Matrix Gram() const;
   const ActivationMask& mask() const { return mask_; }
   // Of the last observed iterate or, after a Step, of the next.   Cost: O(n + flips of the neuron).
   NeuronMotion MotionOf(int64_t row) const;
-  // Whether an activation was another one at the start.
-  bool HasFlipped(int64_t row, int64_t column) const;
 
   // Without the method, which the caller saves. Between Observe and Step, or before the first
   // Observe.
@@ -69,15 +68,18 @@ class EventDrivenNetwork {
     int8_t output = 1;  // a_r
     bool looked_at = false;
   };
-  // A flip of (row, column) by +1 or -1, found at `iteration`, with q and p of its column then.
-  struct Event {
-    double sum = 0;
-    double memory = 0;
+  // Where (row, column) stood when it last flipped, over s_r; since then its memory is
+  // excess beta^k + b p.
+  struct Flipped {
+    double sum = 0;         // S_rj
+    double excess = 0;      // M_rj - b p_j, with the b from there on
+    double memory_sum = 0;  // q_j, and the part of it that a double does not hold
+    double memory_sum_rest = 0;
     int64_t iteration = 0;
     uint32_t row = 0;
     int32_t column = 0;
-    int32_t change = 0;
-    int32_t previous = -1;  // event of the same row
+    int32_t previous = -1;    // record of the same row
+    bool is_changed = false;  // whether it is now what it was not at the start
   };
 
   bool Moves(Eigen::Index column) const { return gram_data_(column, column) > 0; }
@@ -87,13 +89,13 @@ class EventDrivenNetwork {
   void LookAtColumn(Eigen::Index column);
   double Preactivation(const Entry& entry, Eigen::Index column) const;
   void Flip(const Entry& entry, Eigen::Index column, int change);
-  void Remember(const Event& event);
+  Flipped& RecordOf(uint32_t row, int32_t column);
   double Decay(int64_t iterations) const;  // beta^iterations
-  int32_t LastEvent(int64_t row) const;    // -1: none
+  int32_t LastRecord(int64_t row) const;   // -1: none
   void ComputeResidual();
   void Summarize();
   void SaveDues(base::ByteSink& out) const;
-  absl::Status LoadEvents(base::ByteSource& in);
+  absl::Status LoadRecords(base::ByteSource& in);
   absl::Status LoadDues(base::ByteSource& in);
 
   const std::shared_ptr<const ReluNetworkInstance> instance_;
@@ -103,23 +105,25 @@ class EventDrivenNetwork {
   const Matrix gram_data_;  // G = X X' (n x n)
   const Matrix gram_size_;  // |G_ij|
 
-  ActivationMask mask_;                     // as of the last look
-  Matrix active_;                           // sum_r b_ri b_rj: m A (n x n), whole numbers
-  Vector base_;                             // sum_r s_r b_ri z_ri(0) (n)
-  Matrix sums_;                             // Psi (n x n)
-  Matrix lag_;                              // R (n x n)
-  Vector residual_;                         // xi_t (n)
-  Vector memory_;                           // p (n)
-  Vector memory_sum_;                       // q (n)
-  Vector size_memory_;                      // P (n): p with |xi|
-  Vector odometer_;                         // V (n)
-  Vector horizon_;                          // beyond it no entry is queued (n)
-  std::vector<std::vector<Entry>> queues_;  // by column, heaps with the least due on top
-  std::vector<Event> events_;
-  std::unordered_map<uint32_t, int32_t> last_event_;  // of a row
-  std::vector<bool> has_event_;                       // by row: most have none
-  std::vector<Entry> due_;                            // scratch
-  Vector weighted_;                                   // scratch: G_ij (q + carry p)_j (n)
+  ActivationMask mask_;  // as of the last look
+  Matrix active_;        // sum_r b_ri b_rj: m A (n x n), whole numbers
+  Vector base_;          // sum_r s_r b_ri z_ri(0) (n)
+  Matrix sums_;          // Psi (n x n)
+  Matrix lag_;           // R (n x n)
+  Vector residual_;      // xi_t (n)
+  Vector memory_;        // p (n)
+  Vector memory_sum_;    // q (n)
+  // What rounding left of q, so that its differences are exact although it may grow for ever (n).
+  Vector memory_sum_rest_;
+  Vector size_memory_;                                 // P (n): p with |xi|
+  Vector odometer_;                                    // V (n)
+  Vector horizon_;                                     // beyond it no entry is queued (n)
+  std::vector<std::vector<Entry>> queues_;             // by column, heaps with the least due on top
+  std::vector<Flipped> records_;                       // of every activation that ever flipped
+  std::unordered_map<uint32_t, int32_t> last_record_;  // of a row
+  std::vector<bool> has_record_;                       // by row: most have none
+  std::vector<Entry> due_;                             // scratch
+  Vector weighted_;                                    // scratch: G_ij (q + carry p)_j (n)
   int64_t iteration_ = 0;
   int64_t flipped_ = 0;  // entries that are not as they were at the start
   EventCounts counts_;
