@@ -45,11 +45,13 @@ std::vector<Candidate> Candidates(const PlanRequest& request, const ProblemSpec&
 // Why a plan runs, and what that saves or costs.
 std::string Reason(const PlanRequest& request, const Candidate& chosen, const std::string& what,
                    double dense_operations, const std::string& others) {
-  std::string reason = absl::StrCat(std::string{chosen.entry->name}, ", ", what);
+  const bool reduced = chosen.entry->plan == ExecutionPlan::kReduced;
+  std::string reason =
+      absl::StrCat(std::string{chosen.entry->name}, reduced ? " (REDUCED): " : ": ", what);
   if (request.plan != ExecutionPlan::kAuto) {
     absl::StrAppend(&reason, ", as asked");
   }
-  if (chosen.entry->plan == ExecutionPlan::kReduced) {
+  if (reduced) {
     absl::StrAppend(&reason,
                     absl::StrFormat("; about %.2g operations for %.10g iterations instead "
                                     "of %.2g by DENSE",

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <span>
-#include <thread>
 #include <utility>
 
+#include "server/base/parallel.h"
 #include "server/engine/random/random_stream.h"
 
 namespace polyak::engine {
@@ -53,17 +52,12 @@ void ForEachBlock(int64_t width, int64_t wave, int threads, const Visit& visit) 
   const int64_t blocks = (width + kBlockRows - 1) / kBlockRows;
   const int64_t begin = wave * kWaveBlocks;
   const int64_t end = std::min(begin + kWaveBlocks, blocks);
-  const auto work = [&](int thread) {
+  base::RunParts(threads, [&](int thread) {
     for (int64_t block = begin + thread; block < end; block += threads) {
       const int64_t first = block * kBlockRows;
       visit(block - begin, first, std::min(kBlockRows, width - first), thread);
     }
-  };
-  std::vector<std::jthread> others;
-  for (int thread = 1; thread < threads; ++thread) {
-    others.emplace_back(work, thread);
-  }
-  work(0);
+  });
 }
 
 int64_t WaveCount(int64_t width) {
@@ -73,8 +67,7 @@ int64_t WaveCount(int64_t width) {
 
 // More than one pays only where there is more than a block a thread.
 int ThreadCount(int64_t width) {
-  const auto processors = static_cast<int>(std::thread::hardware_concurrency());
-  return width > 4 * kBlockRows ? std::clamp(processors, 1, kThreadsMax) : 1;
+  return width > 4 * kBlockRows ? base::PartsThatPay(kThreadsMax) : 1;
 }
 
 // The processor's own instruction where it has one; whole numbers, so the same on every one.

@@ -28,7 +28,7 @@ TEST(Plans, DenseFitsEveryProblemUnderEveryOptimizer) {
       ASSERT_TRUE(choice.ok()) << choice.status();
       EXPECT_EQ(choice->entry->plan, ExecutionPlan::kDense);
       EXPECT_EQ(choice->entry->name, "DENSE");
-      EXPECT_EQ(choice->reason, "DENSE, the literal definition, as asked");
+      EXPECT_EQ(choice->reason, "DENSE: the literal definition, as asked");
     }
   }
 }
