@@ -8,6 +8,7 @@
 #include "server/engine/plans/plan.h"
 #include "server/engine/plans/reduced_relu.h"
 #include "server/engine/plans/spectral.h"
+#include "server/engine/plans/tridiagonal.h"
 
 namespace polyak::engine {
 namespace {
@@ -66,6 +67,8 @@ const std::vector<PlanEntry>& Plans() {
   // Of two that take as many operations the first is chosen.
   static const auto& plans = *new std::vector<PlanEntry>{
       {"SPECTRAL", ExecutionPlan::kReduced, SpectralCost, SpectralEligible, MakeSpectralStepper},
+      {"TRIDIAGONAL", ExecutionPlan::kReduced, TridiagonalCost, TridiagonalEligible,
+       MakeTridiagonalStepper},
       {"EVENT_DRIVEN", ExecutionPlan::kReduced, ReducedReluCost, ReducedReluEligible,
        MakeReducedReluStepper},
       {"DENSE", ExecutionPlan::kDense, DenseCost, DenseEligible, MakeDenseStepper},

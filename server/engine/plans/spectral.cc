@@ -7,7 +7,7 @@
 
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
-#include "server/engine/linalg/vector_bytes.h"
+#include "server/engine/plans/padded_vector.h"
 #include "server/engine/plans/saved_plan.h"
 
 namespace polyak::engine {
@@ -22,42 +22,33 @@ class SpectralStepper : public Stepper {
   SpectralStepper(QuadraticPointer instance, const LinearMethod& method)
       : instance_(std::move(instance)),
         method_(method),
+        factors_{method.step_size, method.momentum, method.gradient_weight, method.memory_weight},
         eigenvalues_(instance_->is_diagonal() ? std::get<Vector>(instance_->hessian)
                                               : instance_->spectrum.eigenvalues),
-        memory_(Vector::Zero(eigenvalues_.size())) {
-    const Vector start = instance_->initial_point - instance_->minimiser;
-    coordinates_ = instance_->is_diagonal()
-                       ? start
-                       : Vector(instance_->spectrum.eigenvectors->transpose() * start);
+        coordinates_(Start(*instance_)),
+        memory_(instance_->dimension()) {
+    Sum(kernels_.diagonal_sums(coordinates_.padded_size(), eigenvalues_.data(),
+                               coordinates_.data()));
   }
 
   Observation Observe() override {
     observed_ = true;
-    const auto squares = coordinates_.array().square();
-    observation_ = {0.5 * (eigenvalues_.array() * squares).sum(), std::sqrt(squares.sum())};
     return observation_;
   }
 
+  // With the next observation: one pass over the coordinates.
   void Step() override {
-    const Eigen::Index dimension = coordinates_.size();
-    const double* const eigenvalues = eigenvalues_.data();
-    double* const memory = memory_.data();
-    double* const coordinates = coordinates_.data();
-    for (Eigen::Index i = 0; i < dimension; ++i) {
-      const double gradient = eigenvalues[i] * coordinates[i];
-      memory[i] = method_.momentum * memory[i] + gradient;
-      coordinates[i] -= method_.step_size *
-                        (method_.gradient_weight * gradient + method_.memory_weight * memory[i]);
-    }
+    Sum(kernels_.diagonal_step(coordinates_.padded_size(), factors_, eigenvalues_.data(),
+                               memory_.data(), coordinates_.data()));
   }
 
   double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
 
   void WriteIterate(base::ByteSink& out) const override {
-    const Vector iterate =
-        instance_->is_diagonal()
-            ? Vector(instance_->minimiser + coordinates_)
-            : Vector(instance_->minimiser + *instance_->spectrum.eigenvectors * coordinates_);
+    const Vector iterate = instance_->is_diagonal()
+                               ? Vector(instance_->minimiser + coordinates_.values())
+                               : Vector(instance_->minimiser +
+                                        *instance_->spectrum.eigenvectors * coordinates_.values());
     for (const double value : iterate) {
       out.WriteDouble(value);
     }
@@ -65,32 +56,40 @@ class SpectralStepper : public Stepper {
 
   void Save(base::ByteSink& out) const override {
     SaveReducedHead(kSpectralState, method_, out);
-    SaveVector(coordinates_, out);
-    SaveVector(memory_, out);
+    coordinates_.Save(out);
+    memory_.Save(out);
     SaveObservation(observed_, observation_, out);
   }
 
   absl::Status Load(base::ByteSource& in) override {
     ExpectReducedHead(kSpectralState, method_, in);
-    LoadVector(in, coordinates_);
-    LoadVector(in, memory_);
+    coordinates_.Load(in);
+    memory_.Load(in);
     const SavedObservation saved = ReadObservation(in);
     POLYAK_RETURN_IF_ERROR(in.status());
     observed_ = saved.observed;
-    if (observed_) {
-      Observe();
-    }
+    Sum(kernels_.diagonal_sums(coordinates_.padded_size(), eigenvalues_.data(),
+                               coordinates_.data()));
     return CheckSameObservation(observation_, saved.observation);
   }
 
  private:
+  static Vector Start(const QuadraticInstance& instance) {
+    const Vector start = instance.initial_point - instance.minimiser;
+    return instance.is_diagonal() ? start
+                                  : Vector(instance.spectrum.eigenvectors->transpose() * start);
+  }
+  void Sum(const PointSums& sums) { observation_ = {0.5 * sums.form, std::sqrt(sums.squares)}; }
+
   const QuadraticPointer instance_;
   const LinearMethod method_;
-  const Vector eigenvalues_;  // h (d)
-  Vector coordinates_;        // v_t (d)
-  Vector memory_;             // M_{t-1} (d), in the same coordinates
+  const StepFactors factors_;
+  const LaneKernels& kernels_ = WidestKernels();
+  const PaddedVector eigenvalues_;  // h (d)
+  PaddedVector coordinates_;        // v_t (d)
+  PaddedVector memory_;             // M_{t-1} (d), in the same coordinates
   bool observed_ = false;
-  Observation observation_;
+  Observation observation_;  // of v_t
 };
 
 }  // namespace
@@ -104,7 +103,7 @@ std::optional<PlanCost> SpectralCost(const ProblemSpec& problem, const Optimizer
   const double dimension = literal.parameters;
   const bool diagonal = std::holds_alternative<std::shared_ptr<const Vector>>(quadratic->hessian) ||
                         std::holds_alternative<GeneratedSpectrumSpec>(quadratic->hessian);
-  if (!diagonal && dimension > static_cast<double>(kFullSpectrumDimensionMax)) {
+  if (!diagonal && dimension > static_cast<double>(kEigenvectorsDimensionMax)) {
     return std::nullopt;
   }
   PlanCost cost;

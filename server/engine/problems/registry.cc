@@ -45,11 +45,15 @@ ProblemCost Cost(const QuadraticSpec& spec) {
     cost.operations_per_iteration = 8 * dimension;
     cost.bytes = kDoubleBytes * 7 * dimension;
   } else {
-    const bool vectors = dimension <= static_cast<double>(kFullSpectrumDimensionMax);
-    cost.setup_operations = data_operations + (vectors ? 9.0 : 2.0) * std::pow(dimension, 3);
-    cost.operations_per_iteration = 2 * dimension * dimension;
-    cost.bytes = kDoubleBytes *
-                 (data_values + (vectors ? 5.0 : 3.0) * dimension * dimension + 7 * dimension);
+    // Eigenvectors of a small matrix; else the tridiagonal form, its reduction's copy of H and the
+    // reflectors, which are kept.
+    const bool vectors = dimension <= static_cast<double>(kEigenvectorsDimensionMax);
+    const double squared = dimension * dimension;
+    cost.setup_operations =
+        data_operations + (vectors ? 9 * dimension : 4.0 / 3 * dimension + 200) * squared;
+    cost.operations_per_iteration = 2 * squared;
+    cost.bytes = kDoubleBytes * (data_values + (vectors ? 5 * squared + 7 * dimension
+                                                        : 3 * squared + 400 * dimension));
   }
   return cost;
 }
