@@ -27,6 +27,12 @@ struct StepFactors {
   double memory_weight;
 };
 
+// A coordinate whose square is not a normal number becomes 0, and so does memory far below any that
+// could move it: processors take a hundred times as long for numbers beyond the normal ones, which
+// a run that goes on after it has converged would be left with.
+inline constexpr double kLeastCoordinate = 0x1p-511;
+inline constexpr double kLeastMemory = 0x1p-960;
+
 // What is known of a point v with gradient g.
 struct PointSums {
   double form;     // v'g

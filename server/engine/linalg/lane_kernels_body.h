@@ -93,7 +93,8 @@ void AddProductTile(int64_t steps, const StridedMatrix& a, const double* panel, 
   }
 }
 
-void AddProduct(int64_t rows, int64_t steps, StridedMatrix a, const double* panel, double* out) {
+inline void AddProduct(int64_t rows, int64_t steps, StridedMatrix a, const double* panel,
+                       double* out) {
   for (int g = 0; g < kPanelLanes; g += kGroups) {
     StridedMatrix part = a;
     int64_t r = 0;
@@ -149,8 +150,8 @@ void SubtractColumns(int64_t first_strip, int64_t last_strip, int64_t depth, con
   }
 }
 
-void SubtractRankUpdate(int64_t size, int64_t depth, const double* left, const double* right,
-                        double* a, int64_t stride) {
+inline void SubtractRankUpdate(int64_t size, int64_t depth, const double* left, const double* right,
+                               double* a, int64_t stride) {
   constexpr int64_t kBlockStrips = 96;  // whose left sides stay in the second cache
   const int64_t strips = (size + kStripRows - 1) / kStripRows;
   for (int64_t block = 0; block < strips; block += kBlockStrips) {
@@ -170,8 +171,8 @@ void SubtractRankUpdate(int64_t size, int64_t depth, const double* left, const d
   }
 }
 
-void ReflectPanel(int64_t rows, int64_t column, double scale, const double* weights, double* first,
-                  double* sums) {
+inline void ReflectPanel(int64_t rows, int64_t column, double scale, const double* weights,
+                         double* first, double* sums) {
   const int64_t next = column + 1 < kPanelColumns ? column + 1 : column;
   Lanes weight[kPanelLanes];
   Lanes sum[kPanelLanes] = {};
@@ -229,7 +230,7 @@ inline double MakeReflector(const Lanes* x, double* v, double* tau) {
   return sigma;
 }
 
-double MakeReflectorOf(const double* x, double* v, double* tau) {
+inline double MakeReflectorOf(const double* x, double* v, double* tau) {
   Lanes lanes[kPanelLanes];
   for (int g = 0; g < kPanelLanes; ++g) {
     lanes[g] = Load(x + g * kLanes);
@@ -237,8 +238,8 @@ double MakeReflectorOf(const double* x, double* v, double* tau) {
   return MakeReflector(lanes, v, tau);
 }
 
-void ChaseBlock(double tau, const double* v, double* e, int64_t stride, double* next,
-                double* next_tau) {
+inline void ChaseBlock(double tau, const double* v, double* e, int64_t stride, double* next,
+                       double* next_tau) {
   Lanes product[kPanelLanes] = {};
   for (int64_t c = 0; c < kPanelColumns; ++c) {
     for (int g = 0; g < kPanelLanes; ++g) {
@@ -279,7 +280,7 @@ void ChaseBlock(double tau, const double* v, double* e, int64_t stride, double* 
   }
 }
 
-void ReflectBlock(double tau, const double* v, double* a, int64_t stride) {
+inline void ReflectBlock(double tau, const double* v, double* a, int64_t stride) {
   // The whole block, both triangles.
   double whole[kPanelColumns * kPanelColumns];
   for (int64_t c = 0; c < kPanelColumns; ++c) {
@@ -318,12 +319,20 @@ void ReflectBlock(double tau, const double* v, double* a, int64_t stride) {
   }
 }
 
+// x, or 0 where it is smaller than `least` in size; NaN stays.
+inline Piece FlushBelow(double least, const Piece& x) {
+  return x < least && x > -least ? Piece{} : x;
+}
+
 // One step of eight coordinates.
 inline void Move(const StepFactors& factors, const Lanes& gradient, Lanes& memory, Lanes& v) {
   for (int p = 0; p < kPieces; ++p) {
-    memory.pieces[p] = factors.momentum * memory.pieces[p] + gradient.pieces[p];
-    v.pieces[p] -= factors.step_size * (factors.gradient_weight * gradient.pieces[p] +
-                                        factors.memory_weight * memory.pieces[p]);
+    const Piece moved = factors.momentum * memory.pieces[p] + gradient.pieces[p];
+    memory.pieces[p] = FlushBelow(kLeastMemory, moved);
+    v.pieces[p] =
+        FlushBelow(kLeastCoordinate,
+                   v.pieces[p] - factors.step_size * (factors.gradient_weight * gradient.pieces[p] +
+                                                      factors.memory_weight * memory.pieces[p]));
   }
 }
 
@@ -335,8 +344,8 @@ inline Lanes Product(const Lanes& x, const Lanes& y) {
   return product;
 }
 
-PointSums DiagonalStep(int64_t size, const StepFactors& factors, const double* h, double* memory,
-                       double* v) {
+inline PointSums DiagonalStep(int64_t size, const StepFactors& factors, const double* h,
+                              double* memory, double* v) {
   const StepFactors local = factors;
   Lanes form = {};
   Lanes squares = {};
@@ -353,7 +362,7 @@ PointSums DiagonalStep(int64_t size, const StepFactors& factors, const double* h
   return {SumOf(form), SumOf(squares)};
 }
 
-PointSums DiagonalSums(int64_t size, const double* h, const double* v) {
+inline PointSums DiagonalSums(int64_t size, const double* h, const double* v) {
   Lanes form = {};
   Lanes squares = {};
   for (int64_t i = 0; i < size; i += kLanes) {
@@ -364,8 +373,8 @@ PointSums DiagonalSums(int64_t size, const double* h, const double* v) {
   return {SumOf(form), SumOf(squares)};
 }
 
-PointSums TridiagonalProduct(int64_t size, const double* diagonal, const double* off_diagonal,
-                             const double* v, double* gradient) {
+inline PointSums TridiagonalProduct(int64_t size, const double* diagonal,
+                                    const double* off_diagonal, const double* v, double* gradient) {
   Lanes form = {};
   Lanes squares = {};
   for (int64_t i = 0; i < size; i += kLanes) {
@@ -380,8 +389,8 @@ PointSums TridiagonalProduct(int64_t size, const double* diagonal, const double*
   return {SumOf(form), SumOf(squares)};
 }
 
-void Step(int64_t size, const StepFactors& factors, const double* gradient, double* memory,
-          double* v) {
+inline void Step(int64_t size, const StepFactors& factors, const double* gradient, double* memory,
+                 double* v) {
   const StepFactors local = factors;
   for (int64_t i = 0; i < size; i += kLanes) {
     Lanes point = Load(v + i);

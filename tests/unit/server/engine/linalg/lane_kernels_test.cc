@@ -1,6 +1,8 @@
 #include "server/engine/linalg/lane_kernels.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -137,6 +139,28 @@ TEST(LaneKernels, MoveAPointTheSameWayInEveryWidth) {
     }
     EXPECT_NEAR(sums.form, form, 1e-14);
     EXPECT_EQ(sums.squares, moved.squares);
+  }
+}
+
+TEST(LaneKernels, EndAtZeroAndNotBelowTheNormalNumbers) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  const StepFactors factors = {1, 0.5, 0, 1};
+  const std::vector<double> still(kLaneDoubles);
+  for (int version = 0; KernelsVersion(version) != nullptr; ++version) {
+    std::vector<double> v = {1, kLeastCoordinate, -kLeastCoordinate, 0x1p-512, -0x1p-512, kNan, 0,
+                             1};
+    std::vector<double> memory = {0x1p-960, 0, 0, 0, 0, 0, kNan, 0x1p-958};
+    KernelsVersion(version)->step(kLaneDoubles, factors, still.data(), memory.data(), v.data());
+    EXPECT_EQ(v[0], 1);
+    EXPECT_EQ(v[1], kLeastCoordinate);
+    EXPECT_EQ(v[2], -kLeastCoordinate);
+    EXPECT_EQ(v[3], 0);
+    EXPECT_EQ(v[4], 0);
+    EXPECT_TRUE(std::isnan(v[5]));
+    EXPECT_TRUE(std::isnan(v[6]));
+    EXPECT_EQ(memory[0], 0);
+    EXPECT_TRUE(std::isnan(memory[6]));
+    EXPECT_EQ(memory[7], 0x1p-959);
   }
 }
 
