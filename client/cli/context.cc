@@ -73,9 +73,7 @@ TextTable JobFacts(const v1::TrainingJob& job) {
     add("momentum", ShortNumber(resolution.momentum()));
     add("kappa", absl::StrFormat("%.7g", prediction.condition_number()));
     add("predicted rate", absl::StrFormat("%.6f", prediction.rate()));
-    add("plan", absl::StrCat(
-                    absl::StripPrefix(v1::ExecutionPlan_Name(resolution.plan()), "EXECUTION_PLAN_"),
-                    ": ", resolution.plan_reason()));
+    add("plan", resolution.plan_reason());
   }
   if (job.has_summary()) {
     const auto& summary = job.summary();

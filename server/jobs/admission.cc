@@ -122,6 +122,16 @@ void Jobs::ReleaseMemory(int64_t bytes) {
   reserved_bytes_ -= static_cast<double>(bytes);
 }
 
+absl::StatusOr<std::shared_ptr<const void>> Jobs::HoldMemory(double bytes) {
+  v1::Forecast forecast;
+  forecast.set_memory_bytes(bytes);
+  spec::Violations too_large;
+  POLYAK_RETURN_IF_ERROR(ReserveMemory(forecast, too_large));
+  return std::shared_ptr<const void>(this, [this, bytes](const void* /*jobs*/) {
+    ReleaseMemory(static_cast<int64_t>(bytes));
+  });
+}
+
 absl::Status Jobs::TakePlace() {
   const base::MutexLock lock(&mutex_);
   if (places_taken_ >= options_.queue_capacity) {

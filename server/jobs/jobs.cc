@@ -165,8 +165,8 @@ void Jobs::Find(const std::string& name, FindDone done) {
   });
 }
 
-void Jobs::OpenParameters(const std::string& name, ParametersDone done) {
-  Get(name, [this, done = std::move(done)](const auto& snapshot) {
+void Jobs::OpenParameters(const std::string& name, int64_t computed_max, ParametersDone done) {
+  Get(name, [this, computed_max, done = std::move(done)](const auto& snapshot) {
     if (!snapshot.ok()) {
       return done(snapshot.status());
     }
@@ -179,10 +179,13 @@ void Jobs::OpenParameters(const std::string& name, ParametersDone done) {
     if (draining()) {
       return done(Draining());  // the readers' threads may be gone
     }
-    ReadDisk([this, snapshot = *snapshot, done] {
+    ReadDisk([this, computed_max, snapshot = *snapshot, done] {
       absl::StatusOr<runner::FinalParameters> parameters;
       try {
-        parameters = runner::OpenFinalParameters(*snapshot, runs_, options_.limits.datasets);
+        parameters = runner::OpenFinalParameters(
+            *snapshot, runs_,
+            {computed_max, [this](double bytes) { return HoldMemory(bytes); }},
+            options_.limits.datasets);
       } catch (const std::bad_alloc&) {
         return done(ResourceExhausted("MEMORY_IN_USE", "memory",
                                       "the machine has no memory for this answer now",

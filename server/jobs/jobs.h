@@ -100,7 +100,7 @@ class Jobs {
   // Where the method stood at the last record of an ended job.
   // Errors: as Find; FailedPrecondition for a job that has not ended, and for one whose parameters
   // were not kept.
-  void OpenParameters(const std::string& name, ParametersDone done);
+  void OpenParameters(const std::string& name, int64_t computed_max, ParametersDone done);
   // The job behind a name, for readers of its records.
   void Find(const std::string& name, FindDone done);
   // Runs a task for a reader on threads of their own, so that neither jobs nor admissions wait for
@@ -143,6 +143,8 @@ class Jobs {
   // The same, and ResourceExhausted if it fits only once others are gone.
   absl::Status ReserveMemory(const v1::Forecast& forecast, spec::Violations& violations);
   void ReleaseMemory(int64_t bytes);
+  // The same for as long as the result or a copy of it lives, which must not outlive this.
+  absl::StatusOr<std::shared_ptr<const void>> HoldMemory(double bytes);
   absl::Status TakePlace();
   // Registers a request id as on its way. Returns false if it already was: then `done` gets the
   // first one's answer, or an error if that one asked for something else. Otherwise wraps `done` so

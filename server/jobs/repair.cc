@@ -22,10 +22,11 @@ constexpr char kDoneMeanwhile[] = "; these records have been computed again: ask
 
 // Without a limit of this server, since the job was accepted once: by the records that it has.
 double MemoryToRepair(const v1::TrainingJob& job, const spec::NamedDatasets* datasets) {
-  const auto spec = runner::AcceptedSpec(job.spec(), datasets);
+  auto spec = runner::AcceptedSpec(job.spec(), datasets);
   if (!spec.has_value()) {
     return 0;  // there is no repair, which Recompute says
   }
+  runner::KeepPlan(job, *spec);
   const v1::Forecast forecast = runner::ForecastCost(*spec);
   // Where no checksum is left, recomputed records wait in memory until the last one fits.
   const double records = static_cast<double>(job.summary().iterations()) + 1;

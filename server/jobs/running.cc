@@ -29,12 +29,13 @@ absl::Status Refused(const spec::Violations& violations) {
 
 // Again from the stored spec: everything follows from it.
 absl::StatusOr<std::shared_ptr<const runner::PreparedJob>> PrepareAgain(
-    const v1::TrainingJobSpec& message, const spec::Limits& limits) {
+    const v1::TrainingJob& job, const spec::Limits& limits) {
   spec::Violations violations;
-  auto spec = spec::ParseTrainingJobSpec(message, limits, violations);
+  auto spec = spec::ParseTrainingJobSpec(job.spec(), limits, violations);
   if (!violations.empty()) {
     return Refused(violations);
   }
+  runner::KeepPlan(job, *spec);
   try {
     POLYAK_RETURN_IF_ERROR(runner::LoadData(*spec));
     auto prepared = runner::Prepare(*spec, violations);
@@ -153,7 +154,7 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
   }
   absl::StatusOr<std::shared_ptr<const runner::PreparedJob>> prepared = job->TakePrepared();
   if (*prepared == nullptr) {
-    prepared = PrepareAgain(form.spec(), options_.limits);
+    prepared = PrepareAgain(form, options_.limits);
   }
   const bool has_no_data = absl::IsUnavailable(prepared.status());
   if (has_no_data && (draining() || !job->stop().stop_requested())) {
@@ -288,7 +289,10 @@ void Jobs::OpenRecords(Job& job) {
 void Jobs::TakeUp(const storage::StoredJob& stored) {
   auto job = std::make_shared<Job>(stored.job, nullptr, options_.limits.datasets);
   spec::Violations violations;
-  const auto parsed = spec::ParseTrainingJobSpec(stored.job->spec(), options_.limits, violations);
+  auto parsed = spec::ParseTrainingJobSpec(stored.job->spec(), options_.limits, violations);
+  if (parsed.has_value()) {
+    runner::KeepPlan(*stored.job, *parsed);
+  }
   job->reserved_bytes = parsed.has_value()
                             ? static_cast<int64_t>(MemoryNeeded(runner::ForecastCost(*parsed)))
                             : 0;  // it will fail when its turn comes, and say why

@@ -54,15 +54,18 @@ void AddStatus(const std::string& field, const absl::Status& status, spec::Viola
   violations.Add(field, std::string{status.message()});
 }
 
+engine::PlanRequest AskedPlan(const spec::ExperimentSpec& spec) {
+  return {spec.plan, static_cast<double>(spec.stopping.max_iterations)};
+}
+
 }  // namespace
 
 v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
-  const engine::ProblemCost cost = engine::EstimateCost(spec.problem);
-  const double state_vectors = engine::StateVectors(spec.optimizer) + 1.0;  // and the gradient
+  const engine::PlanCost cost = engine::ForecastPlan(AskedPlan(spec), spec.problem, spec.optimizer);
   v1::Forecast forecast;
-  forecast.set_parameters(cost.parameters);
+  forecast.set_parameters(engine::EstimateCost(spec.problem).parameters);
   forecast.set_setup_operations(cost.setup_operations);
-  forecast.set_operations_per_iteration(cost.operations_per_iteration + 4 * cost.parameters);
+  forecast.set_operations_per_iteration(cost.operations_per_iteration);
   constexpr double kRowBytes = sizeof(double) * static_cast<size_t>(engine::kTraceColumns);
   forecast.set_trace_bytes((static_cast<double>(spec.stopping.max_iterations) + 1) * kRowBytes);
   // A block of 1,024 records has three heads of 512 bytes. While a checkpoint is written there are
@@ -71,11 +74,22 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
   constexpr double kCheckpoints = 3;
   constexpr double kHeaders = 64 << 10;
   forecast.set_disk_bytes(kBlockBytes / (1024 * kRowBytes) * forecast.trace_bytes() + kHeaders +
-                          kCheckpoints * engine::StateVectors(spec.optimizer) * cost.parameters *
-                              sizeof(double));
-  forecast.set_memory_bytes(cost.bytes + state_vectors * cost.parameters * sizeof(double) +
-                            forecast.trace_bytes());
+                          kCheckpoints * cost.saved_values * sizeof(double));
+  forecast.set_memory_bytes(cost.bytes + forecast.trace_bytes());
   return forecast;
+}
+
+void KeepPlan(const v1::TrainingJob& job, spec::ExperimentSpec& spec) {
+  switch (job.resolution().plan()) {
+    case v1::EXECUTION_PLAN_DENSE:
+      spec.plan = engine::ExecutionPlan::kDense;
+      break;
+    case v1::EXECUTION_PLAN_REDUCED:
+      spec.plan = engine::ExecutionPlan::kReduced;
+      break;
+    default:
+      break;  // it was not prepared yet
+  }
 }
 
 absl::Status LoadData(spec::ExperimentSpec& spec) {
@@ -128,7 +142,7 @@ std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
     return nullptr;
   }
   job->experiment = {*std::move(problem), job->theory.optimizer};
-  auto plan = engine::ChoosePlan(spec.plan, job->experiment);
+  auto plan = engine::ChoosePlan(AskedPlan(spec), spec.problem, job->experiment);
   if (!plan.ok()) {
     AddStatus("spec.plan", plan.status(), violations);
     return nullptr;

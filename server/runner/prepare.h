@@ -26,6 +26,9 @@ struct PreparedJob {
 // What a job costs, from its spec alone: nothing is allocated.
 v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
 
+// A job keeps the plan that it was given, whatever this version would choose for its spec.
+void KeepPlan(const v1::TrainingJob& job, spec::ExperimentSpec& spec);
+
 // Reads the data that a spec names into it: what Prepare would do, but an error of the disk is told
 // from one of the spec. The data set that is named stays as long as the spec or a copy of it.
 //   Errors: those of engine::StoredDataSpec::load.   May throw std::bad_alloc.

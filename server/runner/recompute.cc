@@ -38,6 +38,7 @@ absl::Status Recompute(const v1::TrainingJob& job, storage::RunStore& store,
   if (!spec.has_value()) {
     return absl::FailedPreconditionError("this version does not accept its spec any more");
   }
+  KeepPlan(job, *spec);
   std::shared_ptr<const PreparedJob> prepared;
   spec::Violations violations;
   try {

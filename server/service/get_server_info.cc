@@ -2,7 +2,6 @@
 
 #include "server/base/build.h"
 #include "server/engine/data/built_in.h"
-#include "server/engine/plans/plan.h"
 #include "server/service/training_service.h"
 
 namespace polyak::service {
@@ -42,10 +41,8 @@ grpc::ServerUnaryReactor* TrainingService::GetServerInfo(
   response->set_version(POLYAK_VERSION);
   response->set_build(base::BuildTools());
   DescribeLimits(jobs_.options(), options_, *response->mutable_limits());
-  for (const engine::PlanEntry& plan : engine::Plans()) {
-    response->add_plans(plan.plan == engine::ExecutionPlan::kDense ? v1::EXECUTION_PLAN_DENSE
-                                                                   : v1::EXECUTION_PLAN_REDUCED);
-  }
+  response->add_plans(v1::EXECUTION_PLAN_DENSE);
+  response->add_plans(v1::EXECUTION_PLAN_REDUCED);
   for (const engine::BuiltInDataset& set : engine::BuiltInDatasets()) {
     auto& dataset = *response->add_built_in_datasets();
     dataset.set_name(std::string{set.name});

@@ -1,6 +1,5 @@
 #include "server/spec/parse_training_job.h"
 
-#include <algorithm>
 #include <string>
 
 #include "server/spec/parse_optimizer.h"
@@ -10,19 +9,10 @@
 namespace polyak::spec {
 namespace {
 
-bool HasPlan(engine::ExecutionPlan wanted) {
-  const auto& plans = engine::Plans();
-  return std::any_of(plans.begin(), plans.end(),
-                     [wanted](const engine::PlanEntry& entry) { return entry.plan == wanted; });
-}
+constexpr char kAcceptedPlans[] =
+    "EXECUTION_PLAN_UNSPECIFIED, EXECUTION_PLAN_DENSE, EXECUTION_PLAN_REDUCED";
 
-std::string AcceptedPlans() {
-  return absl::StrCat("EXECUTION_PLAN_UNSPECIFIED, EXECUTION_PLAN_DENSE",
-                      HasPlan(engine::ExecutionPlan::kReduced) ? ", EXECUTION_PLAN_REDUCED" : "");
-}
-
-// Whether a plan fits the spec is for the planner; whether this build has one of its kind is known
-// here, beside every other bad field.
+// Whether a plan fits the spec is for the planner.
 engine::ExecutionPlan ParsePlan(v1::ExecutionPlan plan, Violations& violations) {
   switch (plan) {
     case v1::EXECUTION_PLAN_UNSPECIFIED:
@@ -30,14 +20,9 @@ engine::ExecutionPlan ParsePlan(v1::ExecutionPlan plan, Violations& violations) 
     case v1::EXECUTION_PLAN_DENSE:
       return engine::ExecutionPlan::kDense;
     case v1::EXECUTION_PLAN_REDUCED:
-      if (!HasPlan(engine::ExecutionPlan::kReduced)) {
-        violations.Add(
-            "spec.plan",
-            Refusal("EXECUTION_PLAN_REDUCED, of which this version has none", AcceptedPlans()));
-      }
       return engine::ExecutionPlan::kReduced;
     default:
-      violations.Add("spec.plan", Refusal(static_cast<int>(plan), AcceptedPlans()));
+      violations.Add("spec.plan", Refusal(static_cast<int>(plan), kAcceptedPlans));
       return engine::ExecutionPlan::kAuto;
   }
 }

@@ -177,8 +177,8 @@ FinishedRun RunUnder(const ProblemSpec& spec, const OptimizerSpec& optimizer,
   const Experiment experiment = {problem, run.theory.optimizer};
   base::StopToken stop;
   Trainer trainer(experiment, run.theory, Iterations(static_cast<double>(iterations)),
-                  *ChoosePlan(ExecutionPlan::kDense, experiment)->entry->make(experiment), run.rows,
-                  stop);
+                  *ChoosePlan({ExecutionPlan::kDense}, spec, experiment)->entry->make(experiment),
+                  run.rows, stop);
   run.progress = trainer.Advance(iterations + 1);
   run.summary = trainer.summary();
   return run;

@@ -445,7 +445,8 @@ TEST(Service, InfoNamesPlansLimitsAndData) {
   Server server;
   const auto info = Connect(server).ServerInfo();
   ASSERT_TRUE(info.ok()) << info.status();
-  EXPECT_THAT(info->plans(), ::testing::Contains(v1::EXECUTION_PLAN_DENSE));
+  EXPECT_THAT(info->plans(), ::testing::UnorderedElementsAre(v1::EXECUTION_PLAN_DENSE,
+                                                             v1::EXECUTION_PLAN_REDUCED));
   EXPECT_EQ(info->built_in_datasets_size(), 3);
   EXPECT_FALSE(info->jobs_survive_restart());
   EXPECT_GT(info->limits().memory_bytes(), 0);

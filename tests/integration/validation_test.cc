@@ -102,7 +102,7 @@ TEST_F(Validation, EveryBadFieldIsNamedAtOnce) {
                   relative_loss: 1
                   max_duration { seconds: 99999999 }
                 }
-                plan: EXECUTION_PLAN_REDUCED)pb"),
+                plan: 7)pb"),
               UnorderedElementsAre("spec.quadratic.matrix", "spec.quadratic.linear_term",
                                    "spec.optimizer.polyak_momentum.momentum",
                                    "spec.optimizer.polyak_momentum.step_size",

@@ -21,7 +21,6 @@ struct Library {
 const std::vector<Library>& Libraries() {
   static const auto& libraries = *new std::vector<Library>{
       {"Eigen/", "Eigen3::Eigen", {"server/engine"}},
-      {"Spectra/", "Eigen3::Eigen", {"server/engine/linalg"}},  // header-only, on Eigen
       {"grpcpp/", "gRPC::grpc++", {"server/service", "server/main", "client/cpp"}},
       {"google/protobuf/",
        "proto",

@@ -7,6 +7,7 @@
 
 #include "server/base/check.h"
 #include "server/base/row_sink.h"
+#include "server/engine/plans/dense.h"
 #include "server/engine/trainer/trainer.h"
 
 namespace polyak::testing_support {
@@ -48,9 +49,7 @@ inline FinishedRun RunToEnd(const engine::ProblemSpec& problem,
   }
   POLYAK_CHECK(theory.ok());
   const engine::Experiment experiment = {*instance, theory->optimizer};
-  auto choice = engine::ChoosePlan(engine::ExecutionPlan::kDense, experiment);
-  POLYAK_CHECK(choice.ok());
-  auto stepper = choice->entry->make(experiment);
+  auto stepper = engine::MakeDenseStepper(experiment);
   POLYAK_CHECK(stepper.ok());
   FinishedRun run;
   run.theory = *theory;

@@ -1,20 +1,12 @@
 #include "server/engine/plans/dense.h"
 
-#include <bit>
-#include <cmath>
-#include <cstdint>
 #include <utility>
 
-#include "absl/strings/str_format.h"
 #include "server/base/status_macros.h"
+#include "server/engine/plans/saved_plan.h"
 
 namespace polyak::engine {
 namespace {
-
-// One NaN is as good as another: both say that the run left the numbers.
-bool Same(double a, double b) {
-  return std::bit_cast<int64_t>(a) == std::bit_cast<int64_t>(b) || (std::isnan(a) && std::isnan(b));
-}
 
 class DenseStepper : public Stepper {
  public:
@@ -31,32 +23,28 @@ class DenseStepper : public Stepper {
   void Step() override { optimizer_->Update(gradient_); }
   double flipped_share() const override { return problem_->flipped_share(); }
 
+  void WriteIterate(base::ByteSink& out) const override {
+    for (const double value : optimizer_->iterate()) {
+      out.WriteDouble(value);
+    }
+  }
+
   // Not the gradient: it follows from the iterate, to the bit, and is half of what a run of
   // gradient descent would have to write.
   void Save(base::ByteSink& out) const override {
     optimizer_->Save(out);
-    out.WriteInt(observed_ ? 1 : 0);
-    out.WriteDouble(observation_.loss);
-    out.WriteDouble(observation_.residual_norm);
+    SaveObservation(observed_, observation_, out);
   }
 
   absl::Status Load(base::ByteSource& in) override {
     POLYAK_RETURN_IF_ERROR(optimizer_->Load(in));
-    observed_ = in.ReadIntWithin(0, 1) == 1;
-    const Observation saved = {in.ReadDouble(), in.ReadDouble()};
+    const SavedObservation saved = ReadObservation(in);
     POLYAK_RETURN_IF_ERROR(in.status());
+    observed_ = saved.observed;
     if (observed_) {
       Observe();
     }
-    // The proof that problem, build and processor compute what they did.
-    if (!Same(observation_.loss, saved.loss) ||
-        !Same(observation_.residual_norm, saved.residual_norm)) {
-      return absl::DataLossError(absl::StrFormat(
-          "the loss of a saved iterate is %.17g here and its residual %.17g; accepted: %.17g and "
-          "%.17g, as they were when it was saved",
-          observation_.loss, observation_.residual_norm, saved.loss, saved.residual_norm));
-    }
-    return absl::OkStatus();
+    return CheckSameObservation(observation_, saved.observation);
   }
 
  private:
@@ -68,6 +56,20 @@ class DenseStepper : public Stepper {
 };
 
 }  // namespace
+
+std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpec& optimizer) {
+  const ProblemCost literal = EstimateCost(problem);
+  const double vectors = StateVectors(optimizer);
+  constexpr double kUpdateOperations = 4;
+  PlanCost cost;
+  cost.setup_operations = literal.setup_operations;
+  cost.operations_per_iteration =
+      literal.operations_per_iteration + kUpdateOperations * literal.parameters;
+  cost.saved_values = vectors * literal.parameters;
+  // The optimizer's, and the gradient.
+  cost.bytes = literal.bytes + (vectors + 1) * literal.parameters * sizeof(double);
+  return cost;
+}
 
 absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& experiment) {
   std::unique_ptr<Problem> problem = MakeProblem(experiment.problem);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,12 +29,13 @@ class Stepper {
  public:
   virtual ~Stepper() = default;
   virtual Observation Observe() = 0;  // of iterate t; once per iterate
-  virtual void Step() = 0;            // t -> t + 1; no allocation, lock, clock, I/O
+  // t -> t + 1. No lock, clock, I/O; DENSE allocates nothing.
+  virtual void Step() = 0;
   // Of the last observed iterate; NaN where there are no activations.
   virtual double flipped_share() const = 0;
   // Everything that the next Step and Observe depend on, to the bit; between an Observe and the
   // Step after it, or before the first Observe. Begins with the iterate of the literal problem, as
-  // SaveVector writes it.
+  // SaveVector writes it, or with the count 0 where the plan does not keep it.
   virtual void Save(base::ByteSink& out) const = 0;
   // What Save wrote, into a stepper just made of the same experiment: as if the iterate had been
   // observed, so the next call is Step. Allocates no more than a run does.
@@ -41,17 +43,37 @@ class Stepper {
   // observation here than where they were saved; then the stepper must not be used.
   // Cost: up to one Observe.
   virtual absl::Status Load(base::ByteSource& in) = 0;
+  // The iterate of the literal problem, its d values in the order of ParameterMatrices, without a
+  // count. When Save may be called, after the first Observe.
+  // Cost: O(d), and what the way back from the plan's coordinates takes.
+  virtual void WriteIterate(base::ByteSink& out) const = 0;
 };
 
 struct Eligibility {
   bool eligible = false;
-  std::string reason;  // why not, or why it would be chosen
+  std::string reason;  // why not, or what the plan does for it
 };
 
-// A row of the registry: a plan, how to ask whether it fits, and how to make it.
+// What a run takes by a plan, known from the spec alone (nothing is allocated).
+struct PlanCost {
+  double setup_operations = 0;          // flops before record 0, spectra included
+  double operations_per_iteration = 0;  // flops
+  double bytes = 0;         // memory of the instance and of one running job, its records aside
+  double saved_values = 0;  // doubles of a checkpoint
+};
+
+// What a job asks of the planner.
+struct PlanRequest {
+  ExecutionPlan plan = ExecutionPlan::kAuto;
+  double iterations = 0;  // at most
+};
+
+// A row of the registry: a plan, what it costs, how to ask whether it fits, and how to make it.
 struct PlanEntry {
   std::string_view name;  // "DENSE"
   ExecutionPlan plan;
+  // Nothing if it fits no problem of that kind.
+  std::optional<PlanCost> (*cost)(const ProblemSpec&, const OptimizerSpec&);
   Eligibility (*eligible)(const Experiment&);  // exact, or the reason why not
   absl::StatusOr<std::unique_ptr<Stepper>> (*make)(const Experiment&);
 };
@@ -64,9 +86,15 @@ struct PlanChoice {
   std::string reason;
 };
 
-// The plan that runs `experiment`: the one asked for, or the planner's choice for kAuto.
-// Errors: InvalidArgument if the plan asked for does not exist in this build or does not fit, with
-// the reason.
-absl::StatusOr<PlanChoice> ChoosePlan(ExecutionPlan requested, const Experiment& experiment);
+// The plan that runs `experiment`, which is of `spec`: of the kind that was asked for, or of any
+// for kAuto, the one that takes the fewest operations of those that fit. Errors: InvalidArgument if
+// none of the kind asked for fits, with the reasons.
+absl::StatusOr<PlanChoice> ChoosePlan(const PlanRequest& request, const ProblemSpec& spec,
+                                      const Experiment& experiment);
+
+// The same choice before anything is drawn, where what fits must be known from the spec: what to
+// set aside for the job.
+PlanCost ForecastPlan(const PlanRequest& request, const ProblemSpec& spec,
+                      const OptimizerSpec& optimizer);
 
 }  // namespace polyak::engine

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
+#include "server/engine/linalg/tridiagonal_ends.h"
 
 namespace polyak::engine {
 namespace {
@@ -98,14 +99,45 @@ Vector ExtendedResidual(const Matrix& hessian, const Vector& w, const Vector& li
   return residual;
 }
 
+// x with T x = c for a positive definite tridiagonal T, by its factors L D L'.
+Vector SolveTridiagonal(const TridiagonalForm& form, Vector c) {
+  const Vector& off_diagonal = form.off_diagonal();
+  const Eigen::Index last = c.size() - 1;
+  Vector pivots = form.diagonal();
+  for (Eigen::Index i = 0; i < last; ++i) {
+    const double factor = off_diagonal(i) / pivots(i);
+    pivots(i + 1) -= factor * off_diagonal(i);
+    c(i + 1) -= factor * c(i);
+  }
+  c(last) /= pivots(last);
+  for (Eigen::Index i = last - 1; i >= 0; --i) {
+    c(i) = (c(i) - off_diagonal(i) * c(i + 1)) / pivots(i);
+  }
+  return c;
+}
+
 // w* = H^{-1} b, refined until its error is rounding alone.
-Vector SolveRefined(const Matrix& hessian, const Vector& linear_term) {
-  const Eigen::LDLT<Matrix> factor(hessian);
-  Vector w = factor.solve(linear_term);
+//   solve: w for b, by whatever factors of H there are.
+template <typename Solve>
+Vector SolveRefined(const Matrix& hessian, const Vector& linear_term, const Solve& solve) {
+  Vector w = solve(linear_term);
   for (int step = 0; step < 3; ++step) {
-    w -= factor.solve(ExtendedResidual(hessian, w, linear_term));
+    w -= solve(ExtendedResidual(hessian, w, linear_term));
   }
   return w;
+}
+
+Vector Solve(const QuadraticInstance& instance) {
+  const Matrix& hessian = std::get<Matrix>(instance.hessian);
+  if (instance.tridiagonal != nullptr) {
+    const TridiagonalForm& form = *instance.tridiagonal;
+    return SolveRefined(hessian, instance.linear_term, [&](const Vector& b) {
+      return form.Combination(SolveTridiagonal(form, form.Coordinates(b)));
+    });
+  }
+  const Eigen::LDLT<Matrix> factor(hessian);
+  return SolveRefined(hessian, instance.linear_term,
+                      [&](const Vector& b) -> Vector { return factor.solve(b); });
 }
 
 absl::Status OutOfRange(double share) {
@@ -119,22 +151,26 @@ absl::Status OutOfRange(double share) {
 constexpr double kRangeTolerance = 1e-9;
 
 // The minimiser nearest to w_0 of a singular H: w_0 with its components in the range replaced.
-absl::StatusOr<Vector> SolveSingular(const SymmetricSpectrum& spectrum, const Vector& linear_term,
+absl::StatusOr<Vector> SolveSingular(const Matrix& hessian, const Vector& linear_term,
                                      const Vector& initial_point) {
-  if (!spectrum.eigenvectors.has_value()) {
+  if (linear_term.size() > kFullSpectrumDimensionMax) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a singular Hessian of dimension ", linear_term.size(), " is given; accepted: up to ",
         kFullSpectrumDimensionMax, " when it is singular"));
   }
-  const Matrix& q = *spectrum.eigenvectors;
+  const auto spectrum = ComputeSymmetricSpectrum(hessian);
+  if (!spectrum.ok()) {
+    return spectrum.status();
+  }
+  const Matrix& q = spectrum->eigenvectors.value();
   const Vector b = q.transpose() * linear_term;
   Vector w = q.transpose() * initial_point;
   double outside = 0;
   for (Eigen::Index i = 0; i < b.size(); ++i) {
-    if (IsSingular(spectrum.eigenvalues(i), spectrum.largest())) {
+    if (IsSingular(spectrum->eigenvalues(i), spectrum->largest())) {
       outside = std::hypot(outside, b(i));
     } else {
-      w(i) = b(i) / spectrum.eigenvalues(i);
+      w(i) = b(i) / spectrum->eigenvalues(i);
     }
   }
   if (outside > kRangeTolerance * linear_term.norm()) {
@@ -179,18 +215,30 @@ absl::Status SolveDiagonal(QuadraticInstance& instance) {
   return absl::OkStatus();
 }
 
+absl::Status Decompose(QuadraticInstance& instance) {
+  const Matrix& hessian = std::get<Matrix>(instance.hessian);
+  // The small ones, and those that it refuses.
+  if (hessian.rows() <= kEigenvectorsDimensionMax || !hessian.allFinite()) {
+    POLYAK_ASSIGN_OR_RETURN(instance.spectrum, ComputeSymmetricSpectrum(hessian));
+    return absl::OkStatus();
+  }
+  instance.tridiagonal = std::make_shared<const TridiagonalForm>(hessian);
+  instance.spectrum.eigenvalues =
+      TridiagonalEnds(instance.tridiagonal->diagonal(), instance.tridiagonal->off_diagonal());
+  return absl::OkStatus();
+}
+
 absl::Status SolveMatrix(QuadraticInstance& instance) {
   const Matrix& hessian = std::get<Matrix>(instance.hessian);
-  POLYAK_ASSIGN_OR_RETURN(instance.spectrum, ComputeSymmetricSpectrum(hessian));
+  POLYAK_RETURN_IF_ERROR(Decompose(instance));
   POLYAK_RETURN_IF_ERROR(CheckDefinite(instance.spectrum));
   if (IsSingular(instance.spectrum.smallest(), instance.spectrum.largest())) {
-    POLYAK_ASSIGN_OR_RETURN(
-        instance.minimiser,
-        SolveSingular(instance.spectrum, instance.linear_term, instance.initial_point));
+    POLYAK_ASSIGN_OR_RETURN(instance.minimiser,
+                            SolveSingular(hessian, instance.linear_term, instance.initial_point));
   } else if (instance.linear_term.isZero(0)) {
     instance.minimiser = Vector::Zero(instance.dimension());
   } else {
-    instance.minimiser = SolveRefined(hessian, instance.linear_term);
+    instance.minimiser = Solve(instance);
   }
   return absl::OkStatus();
 }

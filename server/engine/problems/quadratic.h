@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "server/engine/data/dataset.h"
 #include "server/engine/linalg/symmetric_spectrum.h"
+#include "server/engine/linalg/tridiagonal_form.h"
 #include "server/engine/linalg/types.h"
 #include "server/engine/problems/problem.h"
 #include "server/engine/random/random_stream.h"
@@ -37,14 +38,22 @@ struct QuadraticSpec {
   std::shared_ptr<const Vector> initial_point;  // w_0 (d); null: seeded standard normal
 };
 
+// Largest dimension of a full matrix whose eigenvectors are computed: above it the tridiagonal form
+// costs a small part of that, and an iteration by it hardly more.
+inline constexpr Eigen::Index kEigenvectorsDimensionMax = 128;
+
 // A quadratic with everything computed that a run or its theory needs. Immutable, shared between
 // runs.
 struct QuadraticInstance {
   std::variant<Matrix, Vector> hessian;  // full, or the diagonal (d)
   Vector linear_term;                    // b (d)
   Vector initial_point;                  // w_0 (d)
-  SymmetricSpectrum spectrum;  // of H; for a diagonal H: the sorted diagonal, without eigenvectors
-  Vector minimiser;            // w* (d): the one nearest to w_0 if H is singular
+  // Of H. For a diagonal H the sorted diagonal, without eigenvectors; for a full one of more than
+  // kEigenvectorsDimensionMax the two ends.
+  SymmetricSpectrum spectrum;
+  // Of such a full H, where theory and plan both need it; else null.
+  std::shared_ptr<const TridiagonalForm> tridiagonal;
+  Vector minimiser;  // w* (d): the one nearest to w_0 if H is singular
   int64_t dimension() const { return linear_term.size(); }
   bool is_diagonal() const { return std::holds_alternative<Vector>(hessian); }
 };

@@ -13,33 +13,6 @@ namespace {
 
 constexpr double kDoubleBytes = sizeof(double);
 
-struct DataShape {
-  double examples = 0;
-  double inputs = 0;
-  double outputs = 0;
-};
-
-DataShape ShapeOf(const DatasetSpec& spec) {
-  DataShape shape;
-  if (const auto* data = std::get_if<std::shared_ptr<const Dataset>>(&spec.source)) {
-    shape = {static_cast<double>((*data)->features.rows()),
-             static_cast<double>((*data)->features.cols()),
-             static_cast<double>((*data)->targets.cols())};
-  } else if (const auto* stored = std::get_if<StoredDataSpec>(&spec.source)) {
-    shape = {static_cast<double>(stored->examples), static_cast<double>(stored->input_dimension),
-             static_cast<double>(stored->output_dimension)};
-  } else {
-    const auto& synthetic = std::get<SyntheticDataSpec>(spec.source);
-    shape = {static_cast<double>(synthetic.examples),
-             static_cast<double>(synthetic.input_dimension),
-             static_cast<double>(synthetic.output_dimension)};
-  }
-  if (spec.first_examples > 0) {
-    shape.examples = std::min(shape.examples, static_cast<double>(spec.first_examples));
-  }
-  return shape;
-}
-
 ProblemCost Cost(const QuadraticSpec& spec) {
   double dimension = 0;
   double data_values = 0;
@@ -72,11 +45,15 @@ ProblemCost Cost(const QuadraticSpec& spec) {
     cost.operations_per_iteration = 8 * dimension;
     cost.bytes = kDoubleBytes * 7 * dimension;
   } else {
-    const bool vectors = dimension <= static_cast<double>(kFullSpectrumDimensionMax);
-    cost.setup_operations = data_operations + (vectors ? 9.0 : 2.0) * std::pow(dimension, 3);
-    cost.operations_per_iteration = 2 * dimension * dimension;
-    cost.bytes = kDoubleBytes *
-                 (data_values + (vectors ? 5.0 : 3.0) * dimension * dimension + 7 * dimension);
+    // Eigenvectors of a small matrix; else the tridiagonal form, its reduction's copy of H and the
+    // reflectors, which are kept.
+    const bool vectors = dimension <= static_cast<double>(kEigenvectorsDimensionMax);
+    const double squared = dimension * dimension;
+    cost.setup_operations =
+        data_operations + (vectors ? 9 * dimension : 4.0 / 3 * dimension + 200) * squared;
+    cost.operations_per_iteration = 2 * squared;
+    cost.bytes = kDoubleBytes * (data_values + (vectors ? 5 * squared + 7 * dimension
+                                                        : 3 * squared + 400 * dimension));
   }
   return cost;
 }
@@ -157,6 +134,27 @@ absl::StatusOr<ProblemInstance> Wrap(absl::StatusOr<std::shared_ptr<const Instan
 }
 
 }  // namespace
+
+DataShape ShapeOf(const DatasetSpec& spec) {
+  DataShape shape;
+  if (const auto* data = std::get_if<std::shared_ptr<const Dataset>>(&spec.source)) {
+    shape = {static_cast<double>((*data)->features.rows()),
+             static_cast<double>((*data)->features.cols()),
+             static_cast<double>((*data)->targets.cols())};
+  } else if (const auto* stored = std::get_if<StoredDataSpec>(&spec.source)) {
+    shape = {static_cast<double>(stored->examples), static_cast<double>(stored->input_dimension),
+             static_cast<double>(stored->output_dimension)};
+  } else {
+    const auto& synthetic = std::get<SyntheticDataSpec>(spec.source);
+    shape = {static_cast<double>(synthetic.examples),
+             static_cast<double>(synthetic.input_dimension),
+             static_cast<double>(synthetic.output_dimension)};
+  }
+  if (spec.first_examples > 0) {
+    shape.examples = std::min(shape.examples, static_cast<double>(spec.first_examples));
+  }
+  return shape;
+}
 
 absl::StatusOr<ProblemInstance> Instantiate(const ProblemSpec& spec, Seed seed) {
   return std::visit(base::Overloaded{[&](const QuadraticSpec& quadratic) {

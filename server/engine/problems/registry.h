@@ -26,6 +26,14 @@ absl::StatusOr<ProblemInstance> Instantiate(const ProblemSpec& spec, Seed seed);
 // The literal problem, ready to run.
 std::unique_ptr<Problem> MakeProblem(const ProblemInstance& instance);
 
+// Of the data that a spec names, after first_examples.
+struct DataShape {
+  double examples = 0;
+  double inputs = 0;
+  double outputs = 0;
+};
+DataShape ShapeOf(const DatasetSpec& spec);
+
 // Operations and bytes of the literal form, known from the spec alone (nothing is allocated).
 struct ProblemCost {
   double setup_operations = 0;          // flops before record 0, spectra included

@@ -1,5 +1,7 @@
 #include <cmath>
+#include <utility>
 
+#include "server/engine/linalg/tridiagonal_eigen_coordinates.h"
 #include "server/engine/theory/theory.h"
 
 namespace polyak::engine {
@@ -14,6 +16,14 @@ LinearizedStart LinearizeQuadratic(const QuadraticInstance& problem) {
   } else if (problem.spectrum.eigenvectors.has_value()) {
     start.eigenvalues = problem.spectrum.eigenvalues;
     start.weights = (problem.spectrum.eigenvectors->transpose() * residual).cwiseAbs();
+  } else if (problem.tridiagonal != nullptr) {
+    const TridiagonalForm& form = *problem.tridiagonal;
+    auto coordinates = TridiagonalEigenCoordinates(form.diagonal(), form.off_diagonal(),
+                                                   form.Coordinates(residual));
+    if (coordinates.ok()) {
+      start.eigenvalues = std::move(coordinates->eigenvalues);
+      start.weights = coordinates->coordinates.cwiseAbs();
+    }
   }
   return start;
 }

@@ -84,7 +84,7 @@ struct LinearizedStart {
   Vector weights;
   bool available() const { return eigenvalues.size() > 0; }
 };
-// Not available for matrices too large for eigenvectors.  Cost: O(d^2) for a quadratic, one pass
+// Not available where H_0 has no spectrum of its own.  Cost: O(d^2) for a quadratic, one pass
 // over the neurons for a ReLU network plus O(n^3), the initial forward pass for a deep linear one.
 LinearizedStart Linearize(const ProblemInstance& problem);
 

@@ -195,4 +195,13 @@ absl::StatusOr<SavedIterate> SeekSavedIterate(base::ByteSource& in) {
   return saved;
 }
 
+absl::StatusOr<std::string> ReadSavedIterate(base::ByteSource& in, Stepper& stepper) {
+  in.ExpectInt(kStateLayout, "the layout of a saved state");
+  in.ReadInt();  // the iteration
+  POLYAK_RETURN_IF_ERROR(stepper.Load(in));
+  base::StringSink values;
+  stepper.WriteIterate(values);
+  return values.bytes();
+}
+
 }  // namespace polyak::engine

@@ -4,6 +4,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -113,10 +114,13 @@ class Trainer {
 
 struct SavedIterate {
   int64_t iteration = -1;  // of the last record; -1: none, so that it is the starting point
-  int64_t dimension = 0;   // d
+  int64_t dimension = 0;   // d; 0 if the plan keeps other coordinates
 };
 // Reads what Trainer::Save wrote up to the first value of its iterate; the iterate's `dimension`
 // doubles are what comes next.   Errors: DataLoss if it is no saved state; those of `in`.
 absl::StatusOr<SavedIterate> SeekSavedIterate(base::ByteSource& in);
+// The literal iterate of such a state as bytes of d doubles, by a stepper just made of the same
+// experiment.   Errors: DataLoss, as Trainer::Load's; those of `in`.
+absl::StatusOr<std::string> ReadSavedIterate(base::ByteSource& in, Stepper& stepper);
 
 }  // namespace polyak::engine

@@ -44,7 +44,7 @@ v1::TrainingJob EndedJob() {
           step_size: 1
           momentum: 0.81
           plan: EXECUTION_PLAN_DENSE
-          plan_reason: "why"
+          plan_reason: "DENSE: why"
           prediction { condition_number: 100 rate: 0.95 }
         }
         state: STATE_SUCCEEDED

@@ -20,7 +20,18 @@ using testing_support::FakeClock;
 // Exact in binary: w_i shrinks by 1 - lambda_i / 4 a step.
 constexpr char kSpec[] =
     "quadratic { spectrum { explicit { eigenvalues: [1, 2] } } initial_point: [1, 1] } "
-    "optimizer { gradient_descent { step_size: 0.25 } } stopping { max_iterations: 3 }";
+    "optimizer { gradient_descent { step_size: 0.25 } } stopping { max_iterations: 3 } "
+    "plan: EXECUTION_PLAN_DENSE";
+
+// Memory is always there; what was asked for is kept.
+ComputedValues Computed(int64_t dimension_max, double* reserved = nullptr) {
+  return {dimension_max, [reserved](double bytes) {
+            if (reserved != nullptr) {
+              *reserved = bytes;
+            }
+            return std::make_shared<const int>(0);
+          }};
+}
 
 class FinalParametersTest : public ::testing::Test {
  protected:
@@ -45,6 +56,10 @@ class FinalParametersTest : public ::testing::Test {
     *job_.mutable_summary() = result->summary;
   }
 
+  absl::StatusOr<FinalParameters> Open() const {
+    return OpenFinalParameters(job_, *store_, Computed(0));
+  }
+
   testing_support::SimulatedDisk disk_;
   std::unique_ptr<storage::FileRunStore> store_;
   v1::TrainingJob job_;
@@ -52,7 +67,7 @@ class FinalParametersTest : public ::testing::Test {
 
 TEST_F(FinalParametersTest, AreTheIterateOfTheLastRecord) {
   Run();
-  auto parameters = OpenFinalParameters(job_, *store_);
+  auto parameters = Open();
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   EXPECT_EQ(parameters->iteration, 3);
   EXPECT_EQ(parameters->dimension, 2);
@@ -67,8 +82,9 @@ TEST_F(FinalParametersTest, AreTheIterateOfTheLastRecord) {
 TEST_F(FinalParametersTest, ThatHaveChangedSinceTheyWereOpenedAreNoticed) {
   // More than is read ahead.
   Run("quadratic { spectrum { generated { dimension: 200000 condition_number: 10 } } } "
-      "optimizer { gradient_descent {} } stopping { max_iterations: 1 }");
-  auto parameters = OpenFinalParameters(job_, *store_);
+      "optimizer { gradient_descent {} } stopping { max_iterations: 1 } "
+      "plan: EXECUTION_PLAN_DENSE");
+  auto parameters = Open();
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   auto file = disk_.Open("/data/jobs/u.checkpoint", base::FileSystem::Mode::kUpdate);
   const int64_t last = (*file)->Size().value() - 1;
@@ -79,10 +95,45 @@ TEST_F(FinalParametersTest, ThatHaveChangedSinceTheyWereOpenedAreNoticed) {
   EXPECT_TRUE(absl::IsDataLoss(parameters->CheckAll()));
 }
 
+constexpr char kReducedSpec[] =
+    "quadratic { matrix { rows: 2 cols: 2 values: [2, 1, 1, 2] } initial_point: [2, 0] } "
+    "optimizer { gradient_descent { step_size: 0.25 } } stopping { max_iterations: 3 } "
+    "plan: EXECUTION_PLAN_REDUCED";
+
+TEST_F(FinalParametersTest, AreComputedWhereThePlanKeptOtherCoordinates) {
+  Run(kReducedSpec);
+  double reserved = 0;
+  auto parameters = OpenFinalParameters(job_, *store_, Computed(2, &reserved));
+  ASSERT_TRUE(parameters.ok()) << parameters.status();
+  EXPECT_EQ(parameters->dimension, 2);
+  // (1, 1) shrinks by 1/4 a step, (1, -1) by 3/4.
+  const double sum = 1.0 / 64;
+  const double difference = 27.0 / 64;
+  EXPECT_NEAR(parameters->values->ReadDouble(), sum + difference, 1e-15);
+  EXPECT_NEAR(parameters->values->ReadDouble(), sum - difference, 1e-15);
+  EXPECT_TRUE(parameters->CheckAll().ok());
+  EXPECT_GT(reserved, 2 * 8);
+}
+
+TEST_F(FinalParametersTest, AreNotComputedWhereTheyWouldBeTooMany) {
+  Run(kReducedSpec);
+  const auto parameters = OpenFinalParameters(job_, *store_, Computed(1));
+  ASSERT_TRUE(parameters.ok()) << parameters.status();
+  EXPECT_EQ(parameters->dimension, 2);
+  EXPECT_EQ(parameters->values, nullptr);
+}
+
+TEST_F(FinalParametersTest, AreNotComputedWithoutTheMemory) {
+  Run(kReducedSpec);
+  const auto parameters = OpenFinalParameters(
+      job_, *store_, {2, [](double /*bytes*/) { return absl::ResourceExhaustedError("full"); }});
+  EXPECT_TRUE(absl::IsResourceExhausted(parameters.status())) << parameters.status();
+}
+
 TEST_F(FinalParametersTest, AreNotThoseOfAnEarlierRecord) {
   Run();
   job_.mutable_summary()->set_iterations(4);  // as if the last checkpoint had found no room
-  const auto parameters = OpenFinalParameters(job_, *store_);
+  const auto parameters = Open();
   EXPECT_TRUE(absl::IsNotFound(parameters.status())) << parameters.status();
   EXPECT_THAT(parameters.status().message(), HasSubstr("of iteration 3"));
 }
@@ -95,16 +146,16 @@ TEST_F(FinalParametersTest, AreThoseOfTheSpec) {
       ->mutable_explicit_()
       ->add_eigenvalues(3);
   job_.mutable_spec()->mutable_quadratic()->add_initial_point(1);
-  const auto parameters = OpenFinalParameters(job_, *store_);
+  const auto parameters = Open();
   EXPECT_TRUE(absl::IsDataLoss(parameters.status())) << parameters.status();
   EXPECT_THAT(parameters.status().message(), HasSubstr("holds 2 values; its spec has 3"));
 }
 
 TEST_F(FinalParametersTest, AreMissingWhereNothingRanOrNothingIsKept) {
-  EXPECT_TRUE(absl::IsNotFound(OpenFinalParameters(job_, *store_).status()));
+  EXPECT_TRUE(absl::IsNotFound(Open().status()));
   Run();
   const storage::MemoryRunStore memory(engine::kTraceColumns);
-  EXPECT_TRUE(absl::IsNotFound(OpenFinalParameters(job_, memory).status()));
+  EXPECT_TRUE(absl::IsNotFound(OpenFinalParameters(job_, memory, Computed(0)).status()));
 }
 
 }  // namespace

@@ -97,11 +97,10 @@ TEST(Prepare, RefusesDataWithoutASignal) {
         "features with a non-zero singular value"}});
 }
 
-// The parser knows the plans of this build; a spec from elsewhere is refused here too.
-TEST(Prepare, RefusesAPlanThatIsNotThere) {
+TEST(Prepare, RefusesAPlanThatDoesNotFit) {
   spec::ExperimentSpec spec = ParsedOf(
-      "quadratic { spectrum { explicit { eigenvalues: [1, 2] } } } optimizer { gradient_descent {} "
-      "}");
+      "deep_linear_network { width: 8 depth: 3 initialization: INITIALIZATION_GAUSSIAN dataset { "
+      "synthetic { examples: 6 input_dimension: 4 } } } optimizer { gradient_descent {} }");
   spec.plan = engine::ExecutionPlan::kReduced;
   spec::Violations violations;
   EXPECT_EQ(Prepare(spec, violations), nullptr);
@@ -191,7 +190,7 @@ TEST(Prepare, DecidesEverythingBeforeTheFirstIteration) {
       "polyak_momentum {} } seed: 7");
   ASSERT_NE(job, nullptr);
   EXPECT_EQ(job->resolution.seed(), 7);
-  EXPECT_EQ(job->resolution.plan(), v1::EXECUTION_PLAN_DENSE);
+  EXPECT_EQ(job->resolution.plan(), v1::EXECUTION_PLAN_REDUCED);
   EXPECT_NE(job->resolution.plan_reason(), "");
   // (T2) at kappa = 100: 1 / alpha and (1 - 1/20)^2. One rounding of the square root and square.
   EXPECT_EQ(job->resolution.step_size(), 1);
@@ -221,7 +220,7 @@ TEST(ForecastCost, HostileSizesAreForecastNotTried) {
         "relu_network { width: 1 dataset { synthetic { examples: 100000 input_dimension: 100000 } "
         "} } optimizer { gradient_descent {} }",
         "deep_linear_network { width: 100000000 depth: 70 dataset { name: 'datasets/wine' } } "
-        "optimizer { gradient_descent {} }",
+        "optimizer { gradient_descent {} } plan: EXECUTION_PLAN_DENSE",
         "quadratic { spectrum { generated { dimension: 10000000 condition_number: 2 } } } "
         "optimizer "
         "{ gradient_descent {} } stopping { max_iterations: 1000000000 }"}) {

@@ -19,7 +19,8 @@ TEST_F(GetServerInfo, PublishesWhatIsAccepted) {
       Call(&v1::TrainingService::Stub::GetServerInfo, v1::GetServerInfoRequest(), info).ok());
   EXPECT_EQ(info.version(), POLYAK_VERSION);
   EXPECT_NE(info.build(), "");
-  EXPECT_THAT(info.plans(), ::testing::ElementsAre(v1::EXECUTION_PLAN_DENSE));
+  EXPECT_THAT(info.plans(), ::testing::UnorderedElementsAre(v1::EXECUTION_PLAN_DENSE,
+                                                            v1::EXECUTION_PLAN_REDUCED));
   EXPECT_FALSE(info.jobs_survive_restart());
   const spec::Limits limits;
   EXPECT_EQ(info.limits().max_iterations(), limits.max_iterations);

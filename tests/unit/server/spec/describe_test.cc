@@ -25,7 +25,7 @@ engine::TheoryResolution Theory() {
   return theory;
 }
 
-engine::PlanChoice DensePlan() { return {&engine::Plans().at(0), "the only one"}; }
+engine::PlanChoice DensePlan() { return {&engine::Plans().back(), "the only one"}; }
 
 TEST(DescribeResolution, CarriesEveryNumberAlsoThoseThatAreNone) {
   const v1::Resolution message = DescribeResolution(Theory(), engine::Seed{-7}, DensePlan());

@@ -18,10 +18,8 @@ TEST(ParseTrainingJobSpec, AnEmptySpecNamesProblemAndMethod) {
 TEST(ParseTrainingJobSpec, RefusesAnUnsetProblemAndAnUnknownPlan) {
   ExpectRefused({
       {"", "spec.problem", "not set", "quadratic, relu_network or deep_linear_network"},
-      {absl::StrCat(kQuadratic, "plan: 4"), "spec.plan", "is 4", "EXECUTION_PLAN_DENSE"},
+      {absl::StrCat(kQuadratic, "plan: 4"), "spec.plan", "is 4", "EXECUTION_PLAN_REDUCED"},
       {absl::StrCat(kQuadratic, "plan: -1"), "spec.plan", "is -1", "EXECUTION_PLAN_DENSE"},
-      {absl::StrCat(kQuadratic, "plan: EXECUTION_PLAN_REDUCED"), "spec.plan",
-       "is EXECUTION_PLAN_REDUCED", "EXECUTION_PLAN_UNSPECIFIED, EXECUTION_PLAN_DENSE"},
   });
 }
 
@@ -46,7 +44,7 @@ TEST(ParseTrainingJobSpec, NamesEveryBadFieldAtOnce) {
           relative_loss: 2
           max_duration {}
         }
-        plan: EXECUTION_PLAN_REDUCED
+        plan: 9
       )pb"))),
       UnorderedElementsAre(
           "spec.quadratic.matrix", "spec.quadratic.linear_term", "spec.quadratic.initial_point[0]",

@@ -10,7 +10,7 @@ namespace polyak::engine {
 
 // A small problem of every kind: a full and a diagonal quadratic, a ReLU network, a deep linear
 // one.
-inline std::vector<ProblemInstance> EveryProblem() {
+inline std::vector<ProblemSpec> EverySpec() {
   SyntheticDataSpec synthetic;
   synthetic.examples = 6;
   synthetic.input_dimension = 4;
@@ -31,13 +31,19 @@ inline std::vector<ProblemInstance> EveryProblem() {
   deep.dataset = teacher;
   deep.width = 8;
   deep.depth = 3;
+  return {full, diagonal, relu, deep};
+}
 
+inline ProblemInstance InstanceOf(const ProblemSpec& spec) {
+  auto instance = Instantiate(spec, Seed{3});
+  POLYAK_CHECK(instance.ok());
+  return *instance;
+}
+
+inline std::vector<ProblemInstance> EveryProblem() {
   std::vector<ProblemInstance> instances;
-  for (const ProblemSpec& spec :
-       {ProblemSpec(full), ProblemSpec(diagonal), ProblemSpec(relu), ProblemSpec(deep)}) {
-    auto instance = Instantiate(spec, Seed{3});
-    POLYAK_CHECK(instance.ok());
-    instances.push_back(*instance);
+  for (const ProblemSpec& spec : EverySpec()) {
+    instances.push_back(InstanceOf(spec));
   }
   return instances;
 }

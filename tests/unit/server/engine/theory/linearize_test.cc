@@ -57,15 +57,22 @@ TEST(Linearize, OfAMatrixQuadraticTurnsIntoTheEigenbasis) {
   }
 }
 
-TEST(Linearize, HasNoEigenbasisOfAVeryLargeMatrix) {
-  const Eigen::Index dimension = kFullSpectrumDimensionMax + 1;
+// Without the eigenvectors themselves: too large for them.
+TEST(Linearize, OfALargeMatrixIsThatOfItsDiagonal) {
+  const Eigen::Index dimension = kEigenvectorsDimensionMax + 70;
+  const Vector eigenvalues = LogUniform(dimension, 10);
   QuadraticSpec spec;
-  Matrix hessian = Matrix::Zero(dimension, dimension);
-  hessian.diagonal() = LogUniform(dimension, 10);
-  spec.hessian = Share(std::move(hessian));
-  EXPECT_FALSE(Linearize(Make(spec)).available());
-  // A diagonal one is in its eigenbasis, whatever its size.
-  EXPECT_TRUE(Linearize(Make(Diagonal(LogUniform(dimension, 10)))).available());
+  spec.hessian = Share(Matrix(eigenvalues.asDiagonal()));
+  const LinearizedStart matrix = Linearize(Make(spec));
+  const LinearizedStart diagonal = Linearize(Make(Diagonal(eigenvalues)));
+  EXPECT_EQ(matrix.eigenvalues, diagonal.eigenvalues);  // nothing is left to reduce
+  EXPECT_EQ(matrix.weights, diagonal.weights);
+
+  // Turned: the same moments, whatever the order.
+  const LinearizedStart turned = Linearize(Make(Rotated(eigenvalues, 4)));
+  ASSERT_TRUE(turned.available());
+  EXPECT_NEAR(turned.eigenvalues.sum(), eigenvalues.sum(), 1e-13 * eigenvalues.sum());
+  EXPECT_NEAR(turned.weights.norm(), diagonal.weights.norm(), 1e-13 * diagonal.weights.norm());
 }
 
 TEST(Linearize, OfAReluNetworkIsTheGramMatrixOfItsStart) {

@@ -1,0 +1,463 @@
+#include "server/engine/plans/event_driven.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <new>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
+#include "server/engine/linalg/vector_bytes.h"
+#include "server/engine/plans/relu_method.h"
+#include "server/engine/plans/saved_plan.h"
+
+namespace polyak::engine {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// Z of the start is kept while the queues are filled if it is no larger.
+constexpr double kPreactivationBytesMax = 256e6;
+// Rounding of the odometer and of the activations themselves: far below what a look resolves, far
+// above what they can be off by.
+constexpr double kOdometerSlack = 1 + 1e-9;
+// The path of the undisturbed network is a guess of how far the real one goes.
+constexpr double kHorizonMargin = 1.25;
+
+constexpr auto kLaterFirst = [](const auto& a, const auto& b) { return a.due > b.due; };
+
+Matrix SymmetricProduct(const Matrix& features) { return features * features.transpose(); }
+
+void SaveMatrix(const Matrix& matrix, base::ByteSink& out) {
+  out.WriteDoubles({matrix.data(), static_cast<size_t>(matrix.size())});
+}
+
+void LoadMatrix(base::ByteSource& in, Matrix& matrix) {
+  in.ReadDoubles({matrix.data(), static_cast<size_t>(matrix.size())});
+}
+
+// sum + rest += value, sum being their rounded total (Knuth's two-sum).
+void AddExactly(double value, double& sum, double& rest) {
+  const double total = sum + value;
+  const double kept = total - sum;
+  rest += (sum - (total - kept)) + (value - kept);
+  sum = total;
+}
+
+}  // namespace
+
+double QueuedEntriesMax(double width, double examples) {
+  constexpr double kAll = 4e7;  // however many there are
+  // A neuron moves by about 1 / sqrt(m), and as many activations come near their kinks: twice what
+  // was seen of a network of the theorem's kind.
+  constexpr double kNear = 200;
+  return std::min(width * examples, std::max(kAll, kNear * examples * std::sqrt(width)));
+}
+
+EventDrivenNetwork::EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance> instance,
+                                       const LinearMethod& method)
+    : instance_(std::move(instance)),
+      method_(method),
+      carry_(MemoryCarry(method)),
+      scale_(1 / std::sqrt(static_cast<double>(instance_->width))),
+      gram_data_(SymmetricProduct(instance_->features)),
+      gram_size_(gram_data_.cwiseAbs()),
+      mask_(0, instance_->examples()),
+      has_record_(static_cast<size_t>(instance_->width)) {
+  const int64_t examples = instance_->examples();
+  const bool keep =
+      static_cast<double>(instance_->width) * static_cast<double>(examples) * sizeof(double) <=
+      kPreactivationBytesMax;
+  Matrix preactivations(keep ? instance_->width : 0, keep ? examples : 0);
+  ReluStart start = StartReluNetwork(*instance_, keep ? &preactivations : nullptr);
+  mask_ = std::move(start.mask);
+  active_ = std::move(start.counts);
+  base_ = std::move(start.outputs);
+  sums_ = Matrix::Zero(examples, examples);
+  lag_ = Matrix::Zero(examples, examples);
+  residual_ = base_ - instance_->targets;
+  memory_ = memory_sum_ = memory_sum_rest_ = size_memory_ = odometer_ = weighted_ =
+      Vector::Zero(examples);
+  horizon_ = Vector::Constant(examples, -1);  // an activation of 0 is near, too
+  queues_.resize(static_cast<size_t>(examples));
+  Extend(PredictHorizon(), keep ? &preactivations : nullptr);
+}
+
+// How far the odometers will come if nothing flips: the linear recursion of the residual with the
+// Gram matrix of the start.
+Vector EventDrivenNetwork::PredictHorizon() const {
+  const Matrix gram = Gram();
+  constexpr int64_t kIterationsMax = 20'000;
+  constexpr double kOperationsMax = 2e9;
+  const double iterations = std::min(static_cast<double>(kIterationsMax),
+                                     kOperationsMax / static_cast<double>(gram.size()));
+  Vector residual = residual_;
+  Vector memory = Vector::Zero(residual.size());
+  Vector size_memory = memory;
+  Vector path = memory;  // the odometer without |G|, which all columns share
+  const double end = 1e-9 * residual.norm();
+  for (int64_t t = 0; t < static_cast<int64_t>(iterations) && residual.norm() > end; ++t) {
+    memory = method_.momentum * memory + residual;
+    size_memory = method_.momentum * size_memory + residual.cwiseAbs();
+    path += carry_ > 0 ? Vector(residual.cwiseAbs() + carry_ * size_memory) : size_memory;
+    residual -=
+        method_.step_size * (gram * (carry_ > 0 ? Vector(residual + carry_ * memory) : memory));
+    if (!residual.allFinite()) {
+      break;
+    }
+  }
+  const Vector horizon = kHorizonMargin * method_.step_size * scale_ * (gram_size_ * path);
+  return horizon.allFinite() ? horizon : Vector::Constant(horizon.size(), kInfinity);
+}
+
+void EventDrivenNetwork::Extend(const Vector& up_to, const Matrix* preactivations) {
+  const auto near = CollectNearEntries(*instance_, preactivations, horizon_, up_to);
+  for (Eigen::Index i = 0; i < up_to.size(); ++i) {
+    if (!Moves(i)) {
+      continue;  // a zero row: its activations are 0 for ever
+    }
+    std::vector<Entry>& queue = queues_[static_cast<size_t>(i)];
+    queue.reserve(queue.size() + near[static_cast<size_t>(i)].size());
+    for (const NearEntry& entry : near[static_cast<size_t>(i)]) {
+      queue.push_back({std::abs(entry.preactivation), entry.preactivation, entry.row,
+                       static_cast<int8_t>(OutputWeight(*instance_, entry.row)), false});
+    }
+    std::make_heap(queue.begin(), queue.end(), kLaterFirst);
+    entries_ += static_cast<int64_t>(near[static_cast<size_t>(i)].size());
+  }
+  if (static_cast<double>(entries_) >
+      QueuedEntriesMax(static_cast<double>(instance_->width), static_cast<double>(up_to.size()))) {
+    throw std::bad_alloc();
+  }
+  horizon_ = up_to;
+}
+
+Matrix EventDrivenNetwork::Gram() const {
+  return gram_data_.cwiseProduct(active_) / static_cast<double>(instance_->width);
+}
+
+double EventDrivenNetwork::flipped_share() const {
+  return static_cast<double>(flipped_) /
+         (static_cast<double>(instance_->width) * static_cast<double>(instance_->examples()));
+}
+
+NeuronMotion EventDrivenNetwork::MotionOf(int64_t row) const {
+  const double weight = scale_ * OutputWeight(*instance_, row);
+  const Vector none = Vector::Zero(memory_.size());
+  NeuronMotion motion = {none, none, none};
+  ForEachActive(mask_, row, [&](int64_t j) {
+    motion.sum(j) = memory_sum_(j);
+    motion.memory(j) = memory_(j);
+  });
+  for (int32_t k = LastRecord(row); k >= 0;) {
+    const Flipped& record = records_[static_cast<size_t>(k)];
+    const int32_t j = record.column;
+    const bool active = mask_.Get(row, j);
+    const double left = Decay(iteration_ - record.iteration);
+    motion.sum(j) =
+        record.sum + record.excess * (method_.momentum * (1 - left) / (1 - method_.momentum));
+    if (active) {
+      motion.sum(j) +=
+          (memory_sum_(j) - record.memory_sum) + (memory_sum_rest_(j) - record.memory_sum_rest);
+    }
+    motion.memory(j) = record.excess * left + (active ? memory_(j) : 0.0);
+    motion.lag(j) = -record.excess * left;
+    k = record.previous;
+  }
+  motion.sum *= weight;
+  motion.memory *= weight;
+  motion.lag *= weight;
+  return motion;
+}
+
+double EventDrivenNetwork::Decay(int64_t iterations) const {
+  double power = 1;
+  double square = method_.momentum;
+  for (int64_t left = iterations; left > 0; left /= 2) {
+    power *= left % 2 == 1 ? square : 1.0;
+    square *= square;
+  }
+  return power;
+}
+
+int32_t EventDrivenNetwork::LastRecord(int64_t row) const {
+  return has_record_[static_cast<size_t>(row)] ? last_record_.at(static_cast<uint32_t>(row)) : -1;
+}
+
+EventDrivenNetwork::Flipped& EventDrivenNetwork::RecordOf(uint32_t row, int32_t column) {
+  const int32_t last = LastRecord(row);
+  for (int32_t k = last; k >= 0; k = records_[static_cast<size_t>(k)].previous) {
+    if (records_[static_cast<size_t>(k)].column == column) {
+      return records_[static_cast<size_t>(k)];
+    }
+  }
+  has_record_[row] = true;
+  last_record_[row] = static_cast<int32_t>(records_.size());
+  Flipped& record = records_.emplace_back();
+  record.row = row;
+  record.column = column;
+  record.previous = last;
+  return record;
+}
+
+double EventDrivenNetwork::Preactivation(const Entry& entry, Eigen::Index column) const {
+  if (!has_record_[entry.row]) {
+    // Nothing has flipped in this row: a sum over its active examples.
+    double moved = 0;
+    ForEachActive(mask_, entry.row, [&](int64_t j) { moved += weighted_(j); });
+    return entry.preactivation - method_.step_size * scale_ * entry.output * moved;
+  }
+  const NeuronMotion motion = MotionOf(entry.row);
+  return entry.preactivation -
+         method_.step_size * gram_data_.col(column).dot(motion.sum + carry_ * motion.memory);
+}
+
+void EventDrivenNetwork::Flip(const Entry& entry, Eigen::Index column, int change) {
+  const double weight = scale_ * entry.output;
+  const NeuronMotion motion = MotionOf(entry.row);
+  base_(column) += change * weight * entry.preactivation;
+  sums_.row(column) += (change * weight) * motion.sum.transpose();
+  lag_.row(column) += (change * weight) * motion.lag.transpose();
+  mask_.Flip(entry.row, column);
+  const double share = scale_ * scale_ * change * memory_(column);
+  ForEachActive(mask_, entry.row, [&](int64_t j) {
+    lag_(j, column) += share;
+    active_(j, column) += change;
+    if (j != column) {
+      active_(column, j) += change;
+    }
+  });
+  if (change < 0) {
+    active_(column, column) -= 1;  // it is not among the active ones any more
+  }
+  ++counts_.flips;
+  Flipped& record = RecordOf(entry.row, static_cast<int32_t>(column));
+  record.sum = motion.sum(column) / weight;
+  record.excess = motion.memory(column) / weight - (change > 0 ? memory_(column) : 0.0);
+  record.memory_sum = memory_sum_(column);
+  record.memory_sum_rest = memory_sum_rest_(column);
+  record.iteration = iteration_;
+  record.is_changed = !record.is_changed;
+  flipped_ += record.is_changed ? 1 : -1;
+}
+
+void EventDrivenNetwork::LookAtColumn(Eigen::Index column) {
+  std::vector<Entry>& queue = queues_[static_cast<size_t>(column)];
+  due_.clear();
+  while (!queue.empty() && queue.front().due <= odometer_(column)) {
+    std::pop_heap(queue.begin(), queue.end(), kLaterFirst);
+    due_.push_back(queue.back());
+    queue.pop_back();
+  }
+  if (due_.empty()) {
+    return;
+  }
+  // An order of their own, whatever the heap's was.
+  std::sort(due_.begin(), due_.end(), [](const Entry& a, const Entry& b) { return a.row < b.row; });
+  weighted_ = gram_data_.col(column).cwiseProduct(memory_sum_ + carry_ * memory_);
+  for (Entry& entry : due_) {
+    const double z = Preactivation(entry, column);
+    const bool active = z > 0;
+    if (active != mask_.Get(entry.row, column)) {
+      Flip(entry, column, active ? 1 : -1);
+    }
+    entry.due = odometer_(column) + std::abs(z);
+    entry.looked_at = true;
+    queue.push_back(entry);
+    std::push_heap(queue.begin(), queue.end(), kLaterFirst);
+  }
+  counts_.looks += static_cast<int64_t>(due_.size());
+}
+
+void EventDrivenNetwork::LookAtDue() {
+  if ((odometer_.array() > horizon_.array()).any()) {
+    Extend((2 * odometer_).cwiseMax(horizon_), nullptr);
+  }
+  for (Eigen::Index i = 0; i < odometer_.size(); ++i) {
+    LookAtColumn(i);
+  }
+}
+
+// f_i = base_i - eta sum_j G_ij (Psi + carry (A diag(p) - R))_ij
+void EventDrivenNetwork::ComputeResidual() {
+  const double width = static_cast<double>(instance_->width);
+  residual_ = base_ - instance_->targets;
+  for (Eigen::Index j = 0; j < residual_.size(); ++j) {
+    if (carry_ == 0) {
+      residual_.array() -= method_.step_size * gram_data_.col(j).array() * sums_.col(j).array();
+    } else {
+      residual_.array() -=
+          method_.step_size * gram_data_.col(j).array() *
+          (sums_.col(j).array() +
+           carry_ * (active_.col(j).array() * (memory_(j) / width) - lag_.col(j).array()));
+    }
+  }
+}
+
+Observation EventDrivenNetwork::Observe() {
+  if (iteration_ > 0) {
+    LookAtDue();
+  }
+  ComputeResidual();
+  observed_ = true;
+  Summarize();
+  return observation_;
+}
+
+void EventDrivenNetwork::Summarize() {
+  const double squared_norm = residual_.squaredNorm();
+  observation_ = {0.5 * squared_norm, std::sqrt(squared_norm)};
+}
+
+void EventDrivenNetwork::Step() {
+  const double width = static_cast<double>(instance_->width);
+  memory_ = method_.momentum * memory_ + residual_;
+  for (Eigen::Index j = 0; j < memory_.size(); ++j) {
+    AddExactly(memory_(j), memory_sum_(j), memory_sum_rest_(j));
+  }
+  for (Eigen::Index j = 0; j < residual_.size(); ++j) {
+    lag_.col(j) *= method_.momentum;
+    sums_.col(j) += active_.col(j) * (memory_(j) / width) - lag_.col(j);
+  }
+  size_memory_ = method_.momentum * size_memory_ + residual_.cwiseAbs();
+  const double rate = kOdometerSlack * method_.step_size * scale_;
+  if (carry_ == 0) {
+    odometer_.noalias() += rate * (gram_size_ * size_memory_);
+  } else {
+    odometer_.noalias() += rate * (gram_size_ * (residual_.cwiseAbs() + carry_ * size_memory_));
+  }
+  ++iteration_;
+}
+
+void EventDrivenNetwork::Save(base::ByteSink& out) const {
+  out.WriteInt(iteration_);
+  out.WriteInt(observed_ ? 1 : 0);
+  out.WriteDouble(observation_.loss);
+  out.WriteDouble(observation_.residual_norm);
+  out.WriteInt(counts_.looks);
+  out.WriteInt(flipped_);
+  for (const Vector* vector :
+       {&base_, &memory_, &memory_sum_, &memory_sum_rest_, &size_memory_, &odometer_, &horizon_}) {
+    SaveVector(*vector, out);
+  }
+  for (const Matrix* matrix : {&active_, &sums_, &lag_}) {
+    SaveMatrix(*matrix, out);
+  }
+  out.WriteInt(counts_.flips);
+  out.WriteInt(static_cast<int64_t>(records_.size()));
+  for (const Flipped& record : records_) {
+    out.WriteInt(record.row);
+    out.WriteInt(record.column);
+    out.WriteInt(record.is_changed ? 1 : 0);
+    out.WriteInt(record.iteration);
+    out.WriteDouble(record.sum);
+    out.WriteDouble(record.excess);
+    out.WriteDouble(record.memory_sum);
+    out.WriteDouble(record.memory_sum_rest);
+  }
+  SaveDues(out);
+}
+
+// When the entries that were looked at are due, by column and in the order of rows. The others are
+// as they were at the start.
+void EventDrivenNetwork::SaveDues(base::ByteSink& out) const {
+  std::vector<std::pair<uint32_t, double>> dues;
+  for (const auto& queue : queues_) {
+    dues.clear();
+    for (const Entry& entry : queue) {
+      if (entry.looked_at) {
+        dues.emplace_back(entry.row, entry.due);
+      }
+    }
+    std::sort(dues.begin(), dues.end());
+    out.WriteInt(static_cast<int64_t>(dues.size()));
+    for (const auto& [row, due] : dues) {
+      out.WriteInt(row);
+      out.WriteDouble(due);
+    }
+  }
+}
+
+absl::Status EventDrivenNetwork::Load(base::ByteSource& in) {
+  iteration_ = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  observed_ = in.ReadIntWithin(0, 1) == 1;
+  observation_ = {in.ReadDouble(), in.ReadDouble()};
+  counts_.looks = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  flipped_ = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  const Observation saved = observation_;
+  Vector horizon(horizon_.size());
+  for (Vector* vector :
+       {&base_, &memory_, &memory_sum_, &memory_sum_rest_, &size_memory_, &odometer_, &horizon}) {
+    LoadVector(in, *vector);
+  }
+  for (Matrix* matrix : {&active_, &sums_, &lag_}) {
+    LoadMatrix(in, *matrix);
+  }
+  POLYAK_RETURN_IF_ERROR(in.status());
+  if (!(horizon.array() >= horizon_.array()).all()) {
+    return absl::DataLossError("a saved state's queues are shorter than at the start");
+  }
+  if (horizon != horizon_) {
+    Extend(horizon, nullptr);
+  }
+  POLYAK_RETURN_IF_ERROR(LoadRecords(in));
+  POLYAK_RETURN_IF_ERROR(LoadDues(in));
+  if (observed_) {
+    ComputeResidual();
+    Summarize();
+  }
+  return CheckSameObservation(observation_, saved);
+}
+
+absl::Status EventDrivenNetwork::LoadRecords(base::ByteSource& in) {
+  counts_.flips = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  const int64_t count = in.ReadIntWithin(0, std::numeric_limits<int32_t>::max());
+  for (int64_t k = 0; k < count && in.status().ok(); ++k) {
+    const auto row = static_cast<uint32_t>(in.ReadIntWithin(0, instance_->width - 1));
+    const auto column = static_cast<int32_t>(in.ReadIntWithin(0, instance_->examples() - 1));
+    const bool is_changed = in.ReadIntWithin(0, 1) == 1;
+    const int64_t iteration = in.ReadIntWithin(0, iteration_);
+    if (!in.status().ok()) {
+      break;
+    }
+    Flipped& record = RecordOf(row, column);
+    if (static_cast<int64_t>(records_.size()) != k + 1) {
+      return absl::DataLossError("a saved state has an activation twice");
+    }
+    record.is_changed = is_changed;
+    record.iteration = iteration;
+    record.sum = in.ReadDouble();
+    record.excess = in.ReadDouble();
+    record.memory_sum = in.ReadDouble();
+    record.memory_sum_rest = in.ReadDouble();
+    if (is_changed) {
+      mask_.Flip(row, column);
+    }
+  }
+  return in.status();
+}
+
+absl::Status EventDrivenNetwork::LoadDues(base::ByteSource& in) {
+  for (auto& queue : queues_) {
+    std::sort(queue.begin(), queue.end(),
+              [](const Entry& a, const Entry& b) { return a.row < b.row; });
+    const int64_t looked_at = in.ReadIntWithin(0, static_cast<int64_t>(queue.size()));
+    auto entry = queue.begin();
+    for (int64_t k = 0; k < looked_at && in.status().ok(); ++k) {
+      const auto row = static_cast<uint32_t>(in.ReadIntWithin(0, instance_->width - 1));
+      const double due = in.ReadDouble();
+      entry = std::lower_bound(entry, queue.end(), row,
+                               [](const Entry& a, uint32_t wanted) { return a.row < wanted; });
+      if (entry == queue.end() || entry->row != row) {
+        return absl::DataLossError(
+            absl::StrCat("a saved state has looked at row ", row, ", which is far from its kink"));
+      }
+      entry->due = due;
+      entry->looked_at = true;
+    }
+    std::make_heap(queue.begin(), queue.end(), kLaterFirst);
+  }
+  return in.status();
+}
+
+}  // namespace polyak::engine

@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/base/bytes.h"
+#include "server/engine/linalg/types.h"
+#include "server/engine/optimizers/optimizer.h"
+#include "server/engine/plans/activation_mask.h"
+#include "server/engine/plans/relu_start.h"
+#include "server/engine/problems/problem.h"
+#include "server/engine/problems/relu_network.h"
+
+namespace polyak::engine {
+
+// What was done so far, counted: the same on every machine, so that choices made by it are, too.
+struct EventCounts {
+  int64_t looks = 0;  // at an activation that could have changed
+  int64_t flips = 0;  // activations that had
+};
+
+// How one neuron has moved, in the coordinates of the examples (docs/reduced-plans.md, section 3):
+// w_r = w_r(0) - eta sum_j (sum + carry memory)_j x_j.
+struct NeuronMotion {
+  Vector sum;     // S_r: of all memories so far (n)
+  Vector memory;  // M_r: the newest of them (n)
+  Vector lag;     // what M_r would be with the activations of now from the beginning, less M_r (n)
+};
+
+// A wide ReLU network in which nothing is computed for a neuron while its activations stay: between
+// two flips its motion is a linear function of n-vectors that all neurons share. An odometer for
+// each example bounds how far any activation can have moved; an activation is looked at only when
+// its distance from the kink is used up. Exact, whatever flips. docs/reduced-plans.md, section 3.
+class EventDrivenNetwork {
+ public:
+  // Cost: that of StartReluNetwork, and of CollectNearEntries unless Z fits in memory.
+  EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance> instance,
+                     const LinearMethod& method);
+
+  // Looks at what could have flipped; once an iterate.   Cost: O(n^2 + n looks).
+  Observation Observe();
+  void Step();  // Cost: O(n^2)
+
+  double flipped_share() const;
+  EventCounts counts() const { return counts_; }
+  int64_t queued() const { return entries_; }  // activations near enough to be watched
+  // H_t: the Gram matrix of the network at the last observed iterate (n x n).
+  Matrix Gram() const;
+  const ActivationMask& mask() const { return mask_; }
+  // Of the last observed iterate or, after a Step, of the next.   Cost: O(n + flips of the neuron).
+  NeuronMotion MotionOf(int64_t row) const;
+
+  // Without the method, which the caller saves. Between Observe and Step, or before the first
+  // Observe.
+  void Save(base::ByteSink& out) const;
+  // Errors: DataLoss, also if what was observed is another value here.
+  absl::Status Load(base::ByteSource& in);
+
+ private:
+  // An activation in its column's queue: no look before the odometer reads `due`.
+  struct Entry {
+    double due = 0;
+    double preactivation = 0;  // z_ri at the start
+    uint32_t row = 0;
+    int8_t output = 1;  // a_r
+    bool looked_at = false;
+  };
+  // Where (row, column) stood when it last flipped, over s_r; since then its memory is
+  // excess beta^k + b p.
+  struct Flipped {
+    double sum = 0;         // S_rj
+    double excess = 0;      // M_rj - b p_j, with the b from there on
+    double memory_sum = 0;  // q_j, and the part of it that a double does not hold
+    double memory_sum_rest = 0;
+    int64_t iteration = 0;
+    uint32_t row = 0;
+    int32_t column = 0;
+    int32_t previous = -1;    // record of the same row
+    bool is_changed = false;  // whether it is now what it was not at the start
+  };
+
+  bool Moves(Eigen::Index column) const { return gram_data_(column, column) > 0; }
+  Vector PredictHorizon() const;
+  void Extend(const Vector& up_to, const Matrix* preactivations);
+  void LookAtDue();
+  void LookAtColumn(Eigen::Index column);
+  double Preactivation(const Entry& entry, Eigen::Index column) const;
+  void Flip(const Entry& entry, Eigen::Index column, int change);
+  Flipped& RecordOf(uint32_t row, int32_t column);
+  double Decay(int64_t iterations) const;  // beta^iterations
+  int32_t LastRecord(int64_t row) const;   // -1: none
+  void ComputeResidual();
+  void Summarize();
+  void SaveDues(base::ByteSink& out) const;
+  absl::Status LoadRecords(base::ByteSource& in);
+  absl::Status LoadDues(base::ByteSource& in);
+
+  const std::shared_ptr<const ReluNetworkInstance> instance_;
+  const LinearMethod method_;
+  const double carry_;
+  const double scale_;      // 1 / sqrt(m)
+  const Matrix gram_data_;  // G = X X' (n x n)
+  const Matrix gram_size_;  // |G_ij|
+
+  ActivationMask mask_;  // as of the last look
+  Matrix active_;        // sum_r b_ri b_rj: m A (n x n), whole numbers
+  Vector base_;          // sum_r s_r b_ri z_ri(0) (n)
+  Matrix sums_;          // Psi (n x n)
+  Matrix lag_;           // R (n x n)
+  Vector residual_;      // xi_t (n)
+  Vector memory_;        // p (n)
+  Vector memory_sum_;    // q (n)
+  // What rounding left of q, so that its differences are exact although it may grow for ever (n).
+  Vector memory_sum_rest_;
+  Vector size_memory_;                                 // P (n): p with |xi|
+  Vector odometer_;                                    // V (n)
+  Vector horizon_;                                     // beyond it no entry is queued (n)
+  std::vector<std::vector<Entry>> queues_;             // by column, heaps with the least due on top
+  std::vector<Flipped> records_;                       // of every activation that ever flipped
+  std::unordered_map<uint32_t, int32_t> last_record_;  // of a row
+  std::vector<bool> has_record_;                       // by row: most have none
+  std::vector<Entry> due_;                             // scratch
+  Vector weighted_;                                    // scratch: G_ij (q + carry p)_j (n)
+  int64_t iteration_ = 0;
+  int64_t flipped_ = 0;  // entries that are not as they were at the start
+  EventCounts counts_;
+  int64_t entries_ = 0;  // in all queues
+  bool observed_ = false;
+  Observation observation_;
+};
+
+// Entries that the queues of a network may hold: with more, the event-driven form is not worth its
+// memory, and a run that would need them ends with std::bad_alloc.
+double QueuedEntriesMax(double width, double examples);
+
+}  // namespace polyak::engine

@@ -1,0 +1,191 @@
+#include "server/engine/plans/reduced_relu.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+#include "server/base/check.h"
+#include "server/base/status_macros.h"
+#include "server/engine/plans/event_driven.h"
+#include "server/engine/plans/gram_coordinates.h"
+#include "server/engine/plans/relu_method.h"
+#include "server/engine/plans/saved_plan.h"
+
+namespace polyak::engine {
+namespace {
+
+constexpr int64_t kReducedReluState = 3;  // of the reduced plans, in a saved state
+constexpr int64_t kEventForm = 0;
+constexpr int64_t kGramForm = 1;
+
+// How often the work so far is weighed, in iterations.
+constexpr int64_t kWindow = 16;
+// A look in multiplications of a product: what waiting for scattered memory costs, and a sum over
+// the active examples.
+constexpr double kLookOperations = 300;
+constexpr double kLookOperationsPerExample = 6;
+constexpr double kFlipOperationsPerExample = 60;
+// Three matrices m x n and the scratch: beyond this Gram coordinates are not entered.
+constexpr double kGramBytesMax = 1e9;
+
+using NetworkPointer = std::shared_ptr<const ReluNetworkInstance>;
+
+double GramBytes(double width, double examples) { return 4 * 8 * width * examples; }
+
+class ReducedReluStepper : public Stepper {
+ public:
+  ReducedReluStepper(NetworkPointer instance, const LinearMethod& method)
+      : instance_(std::move(instance)),
+        method_(method),
+        events_(std::make_unique<EventDrivenNetwork>(instance_, method_)) {}
+
+  Observation Observe() override {
+    return events_ != nullptr ? events_->Observe() : gram_->Observe();
+  }
+
+  void Step() override {
+    if (events_ == nullptr) {
+      gram_->Step();
+      return;
+    }
+    events_->Step();
+    if (++iteration_ % kWindow == 0) {
+      if (GramIsCheaper()) {
+        gram_ = std::make_unique<GramCoordinates>(instance_, method_, *events_);
+        events_.reset();
+      } else {
+        weighed_ = events_->counts();
+      }
+    }
+  }
+
+  double flipped_share() const override {
+    return events_ != nullptr ? events_->flipped_share() : gram_->flipped_share();
+  }
+
+  // W = W_0 - eta (S + carry M) X, column by column.
+  void WriteIterate(base::ByteSink& out) const override {
+    Matrix weights(instance_->width, instance_->input_dimension());
+    FillInitialHiddenWeights(*instance_, 0, weights);
+    const double carry = MemoryCarry(method_);
+    for (Eigen::Index r = 0; r < weights.rows(); ++r) {
+      const NeuronMotion motion = events_ != nullptr ? events_->MotionOf(r) : gram_->MotionOf(r);
+      weights.row(r) -= method_.step_size * (motion.sum + carry * motion.memory).transpose() *
+                        instance_->features;
+    }
+    for (Eigen::Index k = 0; k < weights.size(); ++k) {
+      out.WriteDouble(weights.data()[k]);
+    }
+  }
+
+  void Save(base::ByteSink& out) const override {
+    SaveReducedHead(kReducedReluState, method_, out);
+    out.WriteInt(events_ != nullptr ? kEventForm : kGramForm);
+    out.WriteInt(iteration_);
+    out.WriteInt(weighed_.looks);
+    out.WriteInt(weighed_.flips);
+    events_ != nullptr ? events_->Save(out) : gram_->Save(out);
+  }
+
+  absl::Status Load(base::ByteSource& in) override {
+    ExpectReducedHead(kReducedReluState, method_, in);
+    const int64_t form = in.ReadIntWithin(kEventForm, kGramForm);
+    iteration_ = in.ReadInt();
+    weighed_ = {in.ReadInt(), in.ReadInt()};
+    POLYAK_RETURN_IF_ERROR(in.status());
+    if (form == kEventForm) {
+      return events_->Load(in);
+    }
+    if (!GramFits()) {
+      return absl::DataLossError("a saved state is of a form that this network does not fit in");
+    }
+    events_.reset();
+    gram_ = std::make_unique<GramCoordinates>(instance_, method_);
+    return gram_->Load(in);
+  }
+
+ private:
+  bool GramFits() const {
+    return GramBytes(static_cast<double>(instance_->width),
+                     static_cast<double>(instance_->examples())) <= kGramBytesMax;
+  }
+  // By the work of the last window, counted, never timed: the bits stay the same.
+  bool GramIsCheaper() const {
+    const auto examples = static_cast<double>(instance_->examples());
+    const EventCounts now = events_->counts();
+    const auto looks = static_cast<double>(now.looks - weighed_.looks);
+    const auto flips = static_cast<double>(now.flips - weighed_.flips);
+    const double by_events = looks * (kLookOperations + kLookOperationsPerExample * examples) +
+                             flips * kFlipOperationsPerExample * examples;
+    const double by_products = static_cast<double>(kWindow) * 2 *
+                               static_cast<double>(instance_->width) * examples * examples;
+    return GramFits() && by_events > by_products;
+  }
+
+  const NetworkPointer instance_;
+  const LinearMethod method_;
+  std::unique_ptr<EventDrivenNetwork> events_;  // one of the two
+  std::unique_ptr<GramCoordinates> gram_;
+  int64_t iteration_ = 0;  // of the event-driven form
+  EventCounts weighed_;    // at the end of the window before
+};
+
+}  // namespace
+
+std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
+                                        const OptimizerSpec& optimizer) {
+  const auto* const network = std::get_if<ReluNetworkSpec>(&problem);
+  if (network == nullptr) {
+    return std::nullopt;
+  }
+  static_cast<void>(optimizer);  // every method is linear in the gradients
+  const DataShape shape = ShapeOf(network->dataset);
+  const auto width = static_cast<double>(network->width);
+  const double entries = width * shape.examples;
+  const double square = shape.examples * shape.examples;
+  // A tenth of the activations are looked at in a hundred iterations, and a tenth of those flip:
+  // more than what was seen on wide networks, less than on narrow ones.
+  constexpr double kLooksPerIteration = 1e-3;
+  constexpr double kNormalOperations = 30;
+  PlanCost cost;
+  cost.setup_operations = width * shape.inputs * (2 * shape.examples + kNormalOperations) +
+                          10 * square * shape.examples;
+  cost.operations_per_iteration =
+      20 * square + std::min(kLooksPerIteration * entries *
+                                 (kLookOperations + kLookOperationsPerExample * shape.examples),
+                             2 * entries * shape.examples);
+  const double queued = QueuedEntriesMax(width, shape.examples);
+  const double gram_bytes = GramBytes(width, shape.examples);
+  constexpr double kEntryBytes = 24;
+  constexpr double kPreactivationBytesMax = 256e6;
+  cost.bytes = width * (shape.examples / 8 + 2) + kEntryBytes * queued + 8 * 12 * square +
+               2 * 8 * shape.examples * shape.inputs +
+               std::min(8 * entries, kPreactivationBytesMax) +
+               (gram_bytes <= kGramBytesMax ? gram_bytes : 0);
+  if (network->initial_hidden_weights != nullptr) {
+    cost.bytes += 8 * width * shape.inputs;
+  }
+  cost.saved_values = 6 * square + 2 * queued;
+  if (gram_bytes <= kGramBytesMax) {
+    cost.saved_values = std::max(cost.saved_values, 3 * entries + 16);
+  }
+  return cost;
+}
+
+Eligibility ReducedReluEligible(const Experiment& experiment) {
+  if (!std::holds_alternative<NetworkPointer>(experiment.problem)) {
+    return {false, "the problem is no ReLU network"};
+  }
+  return {true,
+          "event by event: neurons move by shared n-vectors until an activation flips, and in Gram "
+          "coordinates once too many do"};
+}
+
+absl::StatusOr<std::unique_ptr<Stepper>> MakeReducedReluStepper(const Experiment& experiment) {
+  const auto* const network = std::get_if<NetworkPointer>(&experiment.problem);
+  POLYAK_CHECK(network != nullptr);
+  return std::make_unique<ReducedReluStepper>(*network, LinearForm(experiment.optimizer));
+}
+
+}  // namespace polyak::engine

@@ -1,0 +1,233 @@
+#include "server/engine/plans/relu_start.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <utility>
+
+#include "server/base/parallel.h"
+#include "server/engine/random/random_stream.h"
+
+namespace polyak::engine {
+namespace {
+
+using RowMajorMatrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+constexpr int64_t kBlockRows = 1024;
+constexpr int64_t kWordsOfBlock = kBlockRows / 64;
+// Blocks whose results are added up together, in their order, whoever computed them.
+constexpr int64_t kWaveBlocks = 64;
+constexpr int kThreadsMax = 2;
+
+// What one thread works in.
+struct Scratch {
+  RowMajorMatrix weights;        // block x d
+  Matrix preactivations;         // Z of the block: block x n
+  std::vector<uint64_t> active;  // by column, a bit a row
+  std::vector<int64_t> counts;   // n x n, upper triangle
+};
+
+// Z of rows first .. first + rows.
+void ComputeBlock(const ReluNetworkInstance& instance, int64_t first, int64_t rows,
+                  Scratch& scratch) {
+  const int64_t dimension = instance.input_dimension();
+  scratch.preactivations.resize(rows, instance.examples());
+  if (instance.initial_hidden_weights != nullptr) {
+    scratch.preactivations.noalias() =
+        instance.initial_hidden_weights->middleRows(first, rows) * instance.features.transpose();
+    return;
+  }
+  scratch.weights.resize(rows, dimension);
+  RandomStream(instance.seed, DrawPurpose::kHiddenWeights)
+      .FillNormal(
+          static_cast<uint64_t>(first * dimension),
+          std::span<double>(scratch.weights.data(), static_cast<size_t>(scratch.weights.size())));
+  scratch.preactivations.noalias() = scratch.weights * instance.features.transpose();
+}
+
+// Calls visit(block, first row, rows, thread) for every block of a wave, each on one of the
+// threads.
+template <typename Visit>
+void ForEachBlock(int64_t width, int64_t wave, int threads, const Visit& visit) {
+  const int64_t blocks = (width + kBlockRows - 1) / kBlockRows;
+  const int64_t begin = wave * kWaveBlocks;
+  const int64_t end = std::min(begin + kWaveBlocks, blocks);
+  base::RunParts(threads, [&](int thread) {
+    for (int64_t block = begin + thread; block < end; block += threads) {
+      const int64_t first = block * kBlockRows;
+      visit(block - begin, first, std::min(kBlockRows, width - first), thread);
+    }
+  });
+}
+
+int64_t WaveCount(int64_t width) {
+  constexpr int64_t kWaveRows = kBlockRows * kWaveBlocks;
+  return (width + kWaveRows - 1) / kWaveRows;
+}
+
+// More than one pays only where there is more than a block a thread.
+int ThreadCount(int64_t width) {
+  return width > 4 * kBlockRows ? base::PartsThatPay(kThreadsMax) : 1;
+}
+
+// The processor's own instruction where it has one; whole numbers, so the same on every one.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+__attribute__((target_clones("popcnt", "default")))
+#endif
+int64_t
+CountCommon(const uint64_t* a, const uint64_t* b) {
+  int64_t count = 0;
+  for (int64_t k = 0; k < kWordsOfBlock; ++k) {
+    count += __builtin_popcountll(a[k] & b[k]);
+  }
+  return count;
+}
+
+void CountActive(Scratch& scratch) {
+  const Eigen::Index examples = scratch.preactivations.cols();
+  const Eigen::Index rows = scratch.preactivations.rows();
+  scratch.active.assign(static_cast<size_t>(examples * kWordsOfBlock), 0);
+  for (Eigen::Index i = 0; i < examples; ++i) {
+    const double* const z = scratch.preactivations.col(i).data();
+    uint64_t* const active = scratch.active.data() + i * kWordsOfBlock;
+    for (Eigen::Index r = 0; r < rows; ++r) {
+      active[r / 64] |= static_cast<uint64_t>(z[r] > 0) << (r % 64);
+    }
+  }
+  for (Eigen::Index j = 0; j < examples; ++j) {
+    for (Eigen::Index i = 0; i <= j; ++i) {
+      scratch.counts[static_cast<size_t>(i + j * examples)] += CountCommon(
+          scratch.active.data() + i * kWordsOfBlock, scratch.active.data() + j * kWordsOfBlock);
+    }
+  }
+}
+
+void StoreMask(const Scratch& scratch, int64_t first, ActivationMask& mask) {
+  const Eigen::Index examples = scratch.preactivations.cols();
+  for (Eigen::Index r = 0; r < scratch.preactivations.rows(); ++r) {
+    const uint64_t word = static_cast<uint64_t>(r) / 64;
+    const uint64_t shift = static_cast<uint64_t>(r) % 64;
+    for (Eigen::Index i = 0; i < examples; i += 8) {
+      uint64_t bits = 0;
+      for (Eigen::Index k = i; k < std::min<Eigen::Index>(i + 8, examples); ++k) {
+        bits |= ((scratch.active[static_cast<size_t>(k * kWordsOfBlock) + word] >> shift) & 1)
+                << (k - i);
+      }
+      mask.SetByte(first + r, i / 8, static_cast<uint8_t>(bits));
+    }
+  }
+}
+
+// sum_r s_r max(0, z_ri) over the block (n).
+Vector BlockOutputs(const ReluNetworkInstance& instance, int64_t first, const Matrix& z) {
+  const double scale = 1 / std::sqrt(static_cast<double>(instance.width));
+  Vector scaled_output(z.rows());
+  for (Eigen::Index r = 0; r < z.rows(); ++r) {
+    scaled_output(r) = scale * OutputWeight(instance, first + r);
+  }
+  return z.cwiseMax(0.0).transpose() * scaled_output;
+}
+
+}  // namespace
+
+double OutputWeight(const ReluNetworkInstance& instance, int64_t row) {
+  if (instance.output_weights != nullptr) {
+    return (*instance.output_weights)(row);
+  }
+  return RandomStream(instance.seed, DrawPurpose::kOutputWeights).Sign(static_cast<uint64_t>(row));
+}
+
+ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactivations) {
+  const int64_t examples = instance.examples();
+  const int threads = ThreadCount(instance.width);
+  ReluStart start = {ActivationMask(instance.width, examples), Matrix::Zero(examples, examples),
+                     Vector::Zero(examples)};
+  std::vector<Scratch> scratches(static_cast<size_t>(threads));
+  for (Scratch& scratch : scratches) {
+    scratch.counts.assign(static_cast<size_t>(examples * examples), 0);
+  }
+  std::vector<Vector> outputs(static_cast<size_t>(kWaveBlocks));
+  for (int64_t wave = 0; wave < WaveCount(instance.width); ++wave) {
+    for (Vector& output : outputs) {
+      output = Vector::Zero(examples);
+    }
+    ForEachBlock(instance.width, wave, threads,
+                 [&](int64_t slot, int64_t first, int64_t rows, int thread) {
+                   Scratch& scratch = scratches[static_cast<size_t>(thread)];
+                   ComputeBlock(instance, first, rows, scratch);
+                   CountActive(scratch);
+                   StoreMask(scratch, first, start.mask);
+                   outputs[static_cast<size_t>(slot)] =
+                       BlockOutputs(instance, first, scratch.preactivations);
+                   if (preactivations != nullptr) {
+                     preactivations->middleRows(first, rows) = scratch.preactivations;
+                   }
+                 });
+    for (const Vector& output : outputs) {
+      start.outputs += output;
+    }
+  }
+  for (int64_t j = 0; j < examples; ++j) {
+    for (int64_t i = 0; i <= j; ++i) {
+      int64_t count = 0;
+      for (const Scratch& scratch : scratches) {
+        count += scratch.counts[static_cast<size_t>(i + j * examples)];
+      }
+      start.counts(i, j) = start.counts(j, i) = static_cast<double>(count);
+    }
+  }
+  return start;
+}
+
+std::vector<std::vector<NearEntry>> CollectNearEntries(const ReluNetworkInstance& instance,
+                                                       const Matrix* preactivations,
+                                                       const Vector& above, const Vector& up_to) {
+  const int64_t examples = instance.examples();
+  const int threads = preactivations == nullptr ? ThreadCount(instance.width) : 1;
+  std::vector<Scratch> scratches(static_cast<size_t>(threads));
+  std::vector<std::vector<NearEntry>> near(static_cast<size_t>(examples));
+  std::vector<std::vector<std::pair<int32_t, NearEntry>>> found(static_cast<size_t>(kWaveBlocks));
+  for (int64_t wave = 0; wave < WaveCount(instance.width); ++wave) {
+    for (auto& entries : found) {
+      entries.clear();
+    }
+    ForEachBlock(instance.width, wave, threads,
+                 [&](int64_t slot, int64_t first, int64_t rows, int thread) {
+                   Scratch& scratch = scratches[static_cast<size_t>(thread)];
+                   if (preactivations == nullptr) {
+                     ComputeBlock(instance, first, rows, scratch);
+                   } else {
+                     scratch.preactivations = preactivations->middleRows(first, rows);
+                   }
+                   for (int64_t i = 0; i < examples; ++i) {
+                     const double* const z = scratch.preactivations.col(i).data();
+                     for (int64_t r = 0; r < rows; ++r) {
+                       const double distance = std::abs(z[r]);
+                       if (distance > above(i) && distance <= up_to(i)) {
+                         found[static_cast<size_t>(slot)].push_back(
+                             {static_cast<int32_t>(i), {z[r], static_cast<uint32_t>(first + r)}});
+                       }
+                     }
+                   }
+                 });
+    for (const auto& entries : found) {
+      for (const auto& [column, entry] : entries) {
+        near[static_cast<size_t>(column)].push_back(entry);
+      }
+    }
+  }
+  return near;
+}
+
+Matrix InitialPreactivations(const ReluNetworkInstance& instance) {
+  Matrix preactivations(instance.width, instance.examples());
+  Scratch scratch;
+  for (int64_t first = 0; first < instance.width; first += kBlockRows) {
+    const int64_t rows = std::min(kBlockRows, instance.width - first);
+    ComputeBlock(instance, first, rows, scratch);
+    preactivations.middleRows(first, rows) = scratch.preactivations;
+  }
+  return preactivations;
+}
+
+}  // namespace polyak::engine
