@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/engine/plans/dense.h"
+#include "server/engine/plans/invariant_subspace.h"
 #include "server/engine/plans/plan.h"
 #include "server/engine/plans/reduced_relu.h"
 #include "server/engine/plans/spectral.h"
@@ -68,6 +69,8 @@ const std::vector<PlanEntry>& Plans() {
       {"SPECTRAL", ExecutionPlan::kReduced, SpectralCost, SpectralEligible, MakeSpectralStepper},
       {"EVENT_DRIVEN", ExecutionPlan::kReduced, ReducedReluCost, ReducedReluEligible,
        MakeReducedReluStepper},
+      {"INVARIANT_SUBSPACE", ExecutionPlan::kReduced, InvariantSubspaceCost,
+       InvariantSubspaceEligible, MakeInvariantSubspaceStepper},
       {"DENSE", ExecutionPlan::kDense, DenseCost, DenseEligible, MakeDenseStepper},
   };
   return plans;

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/status_macros.h"
+#include "server/engine/problems/deep_linear_start.h"
 
 namespace polyak::engine {
 namespace {
@@ -101,19 +102,20 @@ class DeepLinearNetwork : public Problem {
   Matrix residual_;  // d_y x r
 };
 
-bool IsScaledIdentity(const Matrix& gram, double scale) {
-  return ((gram / scale) - Matrix::Identity(gram.rows(), gram.cols())).cwiseAbs().maxCoeff() <=
-         kOrthogonalityTolerance;
+double DistanceFromIdentity(const Matrix& gram) {
+  return (gram - Matrix::Identity(gram.rows(), gram.cols())).cwiseAbs().maxCoeff();
 }
 
-// W_1' W_1 = m I, hidden W_l' W_l = m I, W_L W_L' = m I.
-bool AreOrthogonal(const std::vector<Matrix>& weights, double width) {
+// How far W_1' W_1 = m I, hidden W_l' W_l = m I, W_L W_L' = m I are from true, relative to m.
+double OrthogonalityError(const std::vector<Matrix>& weights, double width) {
+  double error = DistanceFromIdentity(weights.back() * weights.back().transpose() / width);
   for (size_t l = 0; l + 1 < weights.size(); ++l) {
-    if (!IsScaledIdentity(weights[l].transpose() * weights[l], width)) {
-      return false;
+    const double of_layer = DistanceFromIdentity(weights[l].transpose() * weights[l] / width);
+    if (of_layer > error || std::isnan(of_layer)) {
+      error = of_layer;
     }
   }
-  return IsScaledIdentity(weights.back() * weights.back().transpose(), width);
+  return error;
 }
 
 }  // namespace
@@ -148,19 +150,30 @@ absl::StatusOr<std::shared_ptr<const DeepLinearNetworkInstance>> MakeDeepLinearN
   instance->right = svd.matrixU().leftCols(rank);
   const Matrix reachable = instance->right * (instance->right.transpose() * instance->targets);
   instance->loss_floor = 0.5 * (instance->targets - reachable).squaredNorm();
-  instance->orthogonal_start =
-      spec.initial_weights != nullptr
-          ? AreOrthogonal(*spec.initial_weights, static_cast<double>(spec.width))
-          : spec.initialization == DeepLinearInitialization::kOrthogonal;
+  if (spec.initial_weights != nullptr) {
+    instance->orthogonality_error =
+        OrthogonalityError(*spec.initial_weights, static_cast<double>(spec.width));
+    instance->orthogonal_start = instance->orthogonality_error <= kOrthogonalityTolerance;
+  } else {
+    instance->orthogonal_start = spec.initialization == DeepLinearInitialization::kOrthogonal;
+  }
   return instance;
 }
 
 Matrix InitialDeepLinearResidual(const DeepLinearNetworkInstance& instance) {
-  Matrix product = instance.left * instance.singular_values.asDiagonal();
+  const Matrix targets = instance.targets.transpose() * instance.right;
+  const auto singular_values = instance.singular_values.asDiagonal();
+  if (instance.orthogonal_start && instance.initial_weights == nullptr) {
+    // W_{L-1} ... W_1 U = m^{(L-1)/2} Q and Q' W_L' = sqrt(m) M.
+    const double scale = std::sqrt(static_cast<double>(instance.width) /
+                                   static_cast<double>(instance.output_dimension()));
+    return scale * (DrawRelativeStart(instance).position.transpose() * singular_values) - targets;
+  }
+  Matrix product = instance.left * singular_values;
   for (const Matrix& layer : InitialDeepLinearWeights(instance)) {
     product = (layer * product).eval();
   }
-  return OutputScale(instance) * product - instance.targets.transpose() * instance.right;
+  return OutputScale(instance) * product - targets;
 }
 
 std::unique_ptr<Problem> MakeDeepLinearNetworkProblem(
