@@ -104,11 +104,11 @@ constexpr double kPerturbation = 32 * kEpsilon;
 // DENSE from weights a few roundings away. Small networks far from their targets follow no linear
 // dynamics, and some runs double any difference at every step: then two programs that round
 // differently part, and so do two runs of DENSE, which tells those runs from a wrong plan.
-std::unique_ptr<Stepper> MakeDenseNearby(const Experiment& experiment) {
+std::unique_ptr<Stepper> MakeDenseNearby(const Experiment& experiment, unsigned which) {
   const auto& instance =
       std::get<std::shared_ptr<const DeepLinearNetworkInstance>>(experiment.problem);
   std::vector<Matrix> weights = InitialDeepLinearWeights(*instance);
-  std::mt19937_64 random(7);
+  std::mt19937_64 random(which);
   for (Matrix& layer : weights) {
     for (double& weight : layer.reshaped()) {
       weight *= 1 + (random() % 2 == 0 ? 1 : -1) * kPerturbation;
@@ -137,17 +137,20 @@ std::vector<Observation> Run(Stepper& stepper) {
   return observations;
 }
 
-// How far two runs came apart up to iteration t and shortly after, as a share of the initial loss:
-// differences oscillate as the residual does, and are small by chance now and then.
-double Apart(const std::vector<Observation>& one, const std::vector<Observation>& two, size_t t) {
+// How far runs nearby came from one up to iteration t and shortly after: differences oscillate as
+// the residual does, and are small by chance now and then.
+double Apart(const std::vector<Observation>& one,
+             const std::vector<std::vector<Observation>>& nearby, size_t t) {
   constexpr size_t kAhead = 20;
   double apart = 0;
-  for (size_t s = 0; s < std::min(t + kAhead, one.size()); ++s) {
-    const double difference = std::abs(one[s].loss - two[s].loss);
-    if (!std::isfinite(difference)) {
-      return std::numeric_limits<double>::infinity();
+  for (const std::vector<Observation>& other : nearby) {
+    for (size_t s = 0; s < std::min(t + kAhead, one.size()); ++s) {
+      const double difference = std::abs(one[s].loss - other[s].loss);
+      if (!std::isfinite(difference)) {
+        return std::numeric_limits<double>::infinity();
+      }
+      apart = std::max(apart, difference);
     }
-    apart = std::max(apart, difference);
   }
   return apart;
 }
@@ -162,7 +165,10 @@ void Compare(const Drawn& drawn, Tally& tally) {
   const Experiment experiment = {drawn.instance, theory->optimizer};
   RC_ASSERT(InvariantSubspaceEligible(experiment).eligible);
   const auto dense = Run(*MakeDenseStepper(experiment).value());
-  const auto nearby = Run(*MakeDenseNearby(experiment));
+  std::vector<std::vector<Observation>> nearby;
+  for (const unsigned which : {1U, 2U, 3U}) {  // a burst may grow out of the rounding of one alone
+    nearby.push_back(Run(*MakeDenseNearby(experiment, which)));
+  }
   const auto reduced = Run(*MakeInvariantSubspaceStepper(experiment).value());
   const double root_kappa = std::sqrt(theory->prediction.condition_number);
   const double targets = drawn.instance->targets.norm();
