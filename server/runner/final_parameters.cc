@@ -96,7 +96,8 @@ absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
                                             parameters.dimension));
   } else if (parameters.dimension <= computed.dimension_max) {
     const v1::Forecast forecast = ForecastCost(*spec);
-    constexpr double kCopies = 3;  // in the stepper, as bytes, and on the way between
+    // In the stepper, as bytes, and on the way between; an orthogonal layer takes four to draw.
+    constexpr double kCopies = 6;
     POLYAK_ASSIGN_OR_RETURN(
         parameters.reserved,
         computed.reserve(forecast.memory_bytes() - forecast.trace_bytes() +

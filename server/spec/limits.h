@@ -15,7 +15,7 @@ struct Limits {
   int64_t max_examples = 100'000;
   int64_t max_input_dimension = 100'000;
   int64_t max_output_dimension = 10'000;
-  int64_t max_width = 100'000'000;
+  int64_t max_width = 1'000'000'000;
   int64_t max_depth = 1'000;
   double max_duration_seconds = 24 * 3600;
   double memory_bytes = 4e9;  // of all jobs together

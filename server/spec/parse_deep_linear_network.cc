@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 
 #include "server/spec/parse_dataset.h"
 #include "server/spec/parse_problem.h"
@@ -23,22 +22,6 @@ engine::DeepLinearInitialization ParseInitialization(
                      Refusal(static_cast<int>(initialization),
                              "INITIALIZATION_ORTHOGONAL, INITIALIZATION_GAUSSIAN"));
       return engine::DeepLinearInitialization::kOrthogonal;
-  }
-}
-
-// The product W_L ... W_1 grows like m^{(L-1)/2} before it is scaled: it must stay a number.
-void CheckProductFits(const engine::DeepLinearNetworkSpec& spec, Violations& violations) {
-  constexpr double kDecadesMax = 290;  // of the 308 that there are
-  if (spec.width < 2) {
-    return;
-  }
-  const double decades_per_layer = std::log10(static_cast<double>(spec.width)) / 2;
-  const auto most = static_cast<int64_t>(kDecadesMax / decades_per_layer) + 1;
-  if (spec.depth > most) {
-    violations.Add(absl::StrCat(kPath, ".depth"),
-                   Refusal(spec.depth, absl::StrCat("up to ", most, " at width ", spec.width,
-                                                    ", above which the product of the weights "
-                                                    "leaves the numbers")));
   }
 }
 
@@ -82,9 +65,7 @@ engine::DeepLinearNetworkSpec ParseDeepLinearNetwork(const v1::DeepLinearNetwork
   spec.width = message.width();
   spec.depth = message.depth();
   CheckRange(spec.width, 1, limits.max_width, absl::StrCat(kPath, ".width"), violations);
-  if (CheckRange(spec.depth, 2, limits.max_depth, absl::StrCat(kPath, ".depth"), violations)) {
-    CheckProductFits(spec, violations);
-  }
+  CheckRange(spec.depth, 2, limits.max_depth, absl::StrCat(kPath, ".depth"), violations);
   spec.initialization = ParseInitialization(message.initialization(), violations);
   if (!message.initial_weights().empty()) {
     ParseInitialWeights(message, data, limits, spec, violations);

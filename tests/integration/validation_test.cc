@@ -217,8 +217,8 @@ TEST_F(Validation, SizesBeyondTheMemoryAreRefusedBeforeAnythingIsAllocated) {
         "quadratic { spectrum { generated { dimension: 10000000 condition_number: 2 } } } "
         "optimizer "
         "{ gradient_descent {} } stopping { max_iterations: 1000000000 }",
-        "deep_linear_network { width: 100000000 depth: 70 dataset { name: 'datasets/wine' } } "
-        "optimizer { gradient_descent {} }",
+        "deep_linear_network { width: 1000000000 depth: 1000 dataset { name: 'datasets/wine' } } "
+        "optimizer { gradient_descent {} } plan: EXECUTION_PLAN_DENSE",
         "relu_network { width: 1 dataset { synthetic { examples: 100000 input_dimension: 100000 } "
         "} } optimizer { gradient_descent {} }"}) {
     const auto violations = Refused(Spec(text));

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/engine/plans/dense.h"
+#include "server/engine/plans/invariant_subspace.h"
 #include "server/engine/plans/plan.h"
 #include "server/engine/plans/reduced_relu.h"
 #include "server/engine/plans/spectral.h"
@@ -71,6 +72,8 @@ const std::vector<PlanEntry>& Plans() {
        MakeTridiagonalStepper},
       {"EVENT_DRIVEN", ExecutionPlan::kReduced, ReducedReluCost, ReducedReluEligible,
        MakeReducedReluStepper},
+      {"INVARIANT_SUBSPACE", ExecutionPlan::kReduced, InvariantSubspaceCost,
+       InvariantSubspaceEligible, MakeInvariantSubspaceStepper},
       {"DENSE", ExecutionPlan::kDense, DenseCost, DenseEligible, MakeDenseStepper},
   };
   return plans;

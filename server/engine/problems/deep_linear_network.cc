@@ -8,18 +8,13 @@
 
 #include "absl/status/status.h"
 #include "server/base/status_macros.h"
+#include "server/engine/problems/deep_linear_start.h"
 
 namespace polyak::engine {
 namespace {
 
 constexpr double kRankTolerance = 1e-12;           // of the largest singular value
 constexpr double kOrthogonalityTolerance = 1e-10;  // of given weights, relative to m
-
-// 1 / sqrt(m^{L-1} d_y)
-double OutputScale(const DeepLinearNetworkInstance& instance) {
-  return 1 / (std::pow(std::sqrt(static_cast<double>(instance.width)), instance.depth - 1) *
-              std::sqrt(static_cast<double>(instance.output_dimension())));
-}
 
 struct LayerShape {
   Eigen::Index rows;
@@ -36,7 +31,8 @@ class DeepLinearNetwork : public Problem {
  public:
   explicit DeepLinearNetwork(std::shared_ptr<const DeepLinearNetworkInstance> instance)
       : instance_(std::move(instance)),
-        scale_(OutputScale(*instance_)),
+        layer_scale_(1 / std::sqrt(static_cast<double>(instance_->width))),
+        output_scale_(1 / std::sqrt(static_cast<double>(instance_->output_dimension()))),
         // X V = U S and Y V: the loss lives in the data's row space, and X V V' = X keeps the
         // gradient the same.
         inputs_(instance_->left * instance_->singular_values.asDiagonal()),
@@ -60,22 +56,26 @@ class DeepLinearNetwork : public Problem {
   const Vector& initial_point() const override { return initial_point_; }
   double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
 
+  // The factor 1 / sqrt(m^{L-1} d_y) comes in layer by layer, 1 / sqrt(m) each: m^{(L-1)/2} itself
+  // leaves the numbers at m = 10^9, L = 70.
   Observation Evaluate(const Vector& w, Vector* gradient) override {
     const int depth = instance_->depth;
     for (int l = 1; l <= depth; ++l) {
       Forward(l).noalias() = Layer(w, l) * (l == 1 ? inputs_ : Forward(l - 1));
+      Forward(l) *= l == depth ? output_scale_ : layer_scale_;
     }
-    residual_ = scale_ * Forward(depth) - targets_;
+    residual_ = Forward(depth) - targets_;
     const double squared_norm = residual_.squaredNorm();
     if (gradient != nullptr) {
       // dL/dW_l = (W_L ... W_{l+1})' xi (W_{l-1} ... W_1 X)' / sqrt(m^{L-1} d_y)
-      Backward(depth) = scale_ * residual_;
+      Backward(depth) = output_scale_ * residual_;
       for (int l = depth; l >= 1; --l) {
         const LayerShape shape = ShapeOfLayer(*instance_, l);
         Eigen::Map<Matrix>(gradient->data() + offsets_[l - 1], shape.rows, shape.cols).noalias() =
             Backward(l) * (l == 1 ? inputs_ : Forward(l - 1)).transpose();
         if (l > 1) {
           Backward(l - 1).noalias() = Layer(w, l).transpose() * Backward(l);
+          Backward(l - 1) *= layer_scale_;
         }
       }
     }
@@ -87,13 +87,14 @@ class DeepLinearNetwork : public Problem {
     const LayerShape shape = ShapeOfLayer(*instance_, layer);
     return {w.data() + offsets_[layer - 1], shape.rows, shape.cols};
   }
-  Matrix& Forward(int layer) { return forward_[layer - 1]; }    // W_l ... W_1 X V
+  Matrix& Forward(int layer) { return forward_[layer - 1]; }    // W_l ... W_1 X V, scaled
   Matrix& Backward(int layer) { return backward_[layer - 1]; }  // dL / d(forward of l)
 
   const std::shared_ptr<const DeepLinearNetworkInstance> instance_;
-  const double scale_;
-  const Matrix inputs_;   // d_x x r
-  const Matrix targets_;  // d_y x r
+  const double layer_scale_;   // of W_1 .. W_{L-1}
+  const double output_scale_;  // of W_L
+  const Matrix inputs_;        // d_x x r
+  const Matrix targets_;       // d_y x r
   std::vector<Eigen::Index> offsets_;
   Vector initial_point_;
   std::vector<Matrix> forward_;
@@ -101,19 +102,22 @@ class DeepLinearNetwork : public Problem {
   Matrix residual_;  // d_y x r
 };
 
-bool IsScaledIdentity(const Matrix& gram, double scale) {
-  return ((gram / scale) - Matrix::Identity(gram.rows(), gram.cols())).cwiseAbs().maxCoeff() <=
-         kOrthogonalityTolerance;
+double DistanceFromIdentity(const Matrix& gram) {
+  return (gram - Matrix::Identity(gram.rows(), gram.cols()))
+      .cwiseAbs()
+      .maxCoeff<Eigen::PropagateNaN>();
 }
 
-// W_1' W_1 = m I, hidden W_l' W_l = m I, W_L W_L' = m I.
-bool AreOrthogonal(const std::vector<Matrix>& weights, double width) {
+// How far W_1' W_1 = m I, hidden W_l' W_l = m I, W_L W_L' = m I are from true, relative to m.
+double OrthogonalityError(const std::vector<Matrix>& weights, double width) {
+  double error = DistanceFromIdentity(weights.back() * weights.back().transpose() / width);
   for (size_t l = 0; l + 1 < weights.size(); ++l) {
-    if (!IsScaledIdentity(weights[l].transpose() * weights[l], width)) {
-      return false;
+    const double of_layer = DistanceFromIdentity(weights[l].transpose() * weights[l] / width);
+    if (of_layer > error || std::isnan(of_layer)) {
+      error = of_layer;
     }
   }
-  return IsScaledIdentity(weights.back() * weights.back().transpose(), width);
+  return error;
 }
 
 }  // namespace
@@ -148,19 +152,34 @@ absl::StatusOr<std::shared_ptr<const DeepLinearNetworkInstance>> MakeDeepLinearN
   instance->right = svd.matrixU().leftCols(rank);
   const Matrix reachable = instance->right * (instance->right.transpose() * instance->targets);
   instance->loss_floor = 0.5 * (instance->targets - reachable).squaredNorm();
-  instance->orthogonal_start =
-      spec.initial_weights != nullptr
-          ? AreOrthogonal(*spec.initial_weights, static_cast<double>(spec.width))
-          : spec.initialization == DeepLinearInitialization::kOrthogonal;
+  if (spec.initial_weights != nullptr) {
+    instance->orthogonality_error =
+        OrthogonalityError(*spec.initial_weights, static_cast<double>(spec.width));
+    instance->orthogonal_start = instance->orthogonality_error <= kOrthogonalityTolerance;
+  } else {
+    instance->orthogonal_start = spec.initialization == DeepLinearInitialization::kOrthogonal;
+  }
   return instance;
 }
 
 Matrix InitialDeepLinearResidual(const DeepLinearNetworkInstance& instance) {
-  Matrix product = instance.left * instance.singular_values.asDiagonal();
-  for (const Matrix& layer : InitialDeepLinearWeights(instance)) {
-    product = (layer * product).eval();
+  const Matrix targets = instance.targets.transpose() * instance.right;
+  const auto singular_values = instance.singular_values.asDiagonal();
+  if (instance.orthogonal_start && instance.initial_weights == nullptr) {
+    // W_{L-1} ... W_1 U = m^{(L-1)/2} Q and Q' W_L' = sqrt(m) M.
+    const double scale = std::sqrt(static_cast<double>(instance.width) /
+                                   static_cast<double>(instance.output_dimension()));
+    return scale * (DrawRelativeStart(instance).position.transpose() * singular_values) - targets;
   }
-  return OutputScale(instance) * product - instance.targets.transpose() * instance.right;
+  Matrix product = instance.left * singular_values;
+  const std::vector<Matrix> weights = InitialDeepLinearWeights(instance);
+  for (const Matrix& layer : weights) {
+    const double scale = &layer == &weights.back()
+                             ? static_cast<double>(instance.output_dimension())
+                             : static_cast<double>(instance.width);
+    product = (layer * product / std::sqrt(scale)).eval();
+  }
+  return product - targets;
 }
 
 std::unique_ptr<Problem> MakeDeepLinearNetworkProblem(

@@ -39,6 +39,8 @@ struct DeepLinearNetworkInstance {
   Matrix right;                   // V: n x r
   double loss_floor = 0;          // 1/2 |Y (I - V V')|^2, out of reach of any linear network
   bool orthogonal_start = false;  // drawn so, or given weights that are orthogonal to 1e-10
+  // Largest entry of W'W / m - I over the given weights' layers; 0 without.
+  double orthogonality_error = 0;
   int64_t examples() const { return features.rows(); }
   int64_t input_dimension() const { return features.cols(); }
   int64_t output_dimension() const { return targets.cols(); }
@@ -54,6 +56,7 @@ absl::StatusOr<std::shared_ptr<const DeepLinearNetworkInstance>> MakeDeepLinearN
 // (Q M + Q_perp (I - M'M)^{1/2}).
 std::vector<Matrix> InitialDeepLinearWeights(const DeepLinearNetworkInstance& instance);
 // xi_0 = (N(X) - Y) V (d_y x r), the residual in the data's row space, at those weights.
+// Cost: O((r + d_y)^3) for a drawn orthogonal start, whatever m; a forward pass otherwise.
 Matrix InitialDeepLinearResidual(const DeepLinearNetworkInstance& instance);
 
 // The literal problem; w is W_1 .. W_L, each flattened column-major, one after another. Loss 1/2

@@ -2,15 +2,19 @@
 // the forward span (the image of U) against the backward span (of W_L) comes first, at a cost that
 // does not depend on m: a plan that works in those spans alone starts from the same network.
 
+#include "server/engine/problems/deep_linear_start.h"
+
 #include <Eigen/Eigenvalues>
+#include <Eigen/QR>
 #include <Eigen/SVD>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <utility>
 
+#include "server/base/check.h"
 #include "server/engine/linalg/orthonormal_columns.h"
-#include "server/engine/problems/deep_linear_network.h"
 #include "server/engine/random/normal.h"
 #include "server/engine/random/normal_matrix.h"
 
@@ -98,42 +102,74 @@ Matrix ComplementRoot(const Matrix& position, Eigen::Index rows) {
   return roots.tail(rows).asDiagonal() * solver.eigenvectors().rightCols(rows).transpose();
 }
 
-// W_L from Q (m x r), the orthonormal forward image at layer L - 1.
-Matrix LastLayer(const DeepLinearNetworkInstance& instance, const Matrix& forward_basis) {
-  const Matrix position = RelativePosition(instance);
-  Matrix transposed = forward_basis * position;
-  const Eigen::Index rest =
-      std::min<Eigen::Index>(instance.output_dimension(), instance.width - forward_basis.cols());
-  if (rest > 0) {
-    const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
-                              static_cast<uint32_t>(instance.depth));
-    Matrix normal = NormalMatrixByColumns(stream, instance.width, rest);
-    // Twice: the columns may be close to dependent (as many as there is room for), and then the
-    // first QR makes much of the rounding that its projection left; the second has nothing to make
-    // much of.
-    for (int pass = 0; pass < 2; ++pass) {
-      normal -= forward_basis * (forward_basis.transpose() * normal).eval();
-      normal = OrthonormalColumns(normal);
-    }
-    transposed += normal * ComplementRoot(position, rest);
-  }
-  return std::sqrt(static_cast<double>(instance.width)) * transposed.transpose();
+// k' of RelativeStart: the directions of the backward span that the forward one has room beside it.
+Eigen::Index ComplementSize(const DeepLinearNetworkInstance& instance) {
+  return std::min<Eigen::Index>(instance.output_dimension(),
+                                instance.width - instance.singular_values.size());
 }
 
-std::vector<Matrix> OrthogonalStart(const DeepLinearNetworkInstance& instance) {
+// Q_perp (m x size), uniform among the orthonormal columns that are orthogonal to Q.
+Matrix DrawComplement(const DeepLinearNetworkInstance& instance, const Matrix& forward,
+                      Eigen::Index size) {
+  if (size == 0) {
+    return {forward.rows(), 0};
+  }
+  const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
+                            static_cast<uint32_t>(instance.depth));
+  Matrix normal = NormalMatrixByColumns(stream, instance.width, size);
+  // Twice: the columns may be close to dependent (as many as there is room for), and then the
+  // first QR makes much of the rounding that its projection left; the second has nothing to make
+  // much of.
+  for (int pass = 0; pass < 2; ++pass) {
+    normal -= forward * (forward.transpose() * normal).eval();
+    normal = OrthonormalColumns(normal);
+  }
+  return normal;
+}
+
+LiteralStart DrawLiteralStart(const DeepLinearNetworkInstance& instance) {
   const double root_width = std::sqrt(static_cast<double>(instance.width));
-  std::vector<Matrix> weights;
-  Matrix forward_basis = instance.left;
+  LiteralStart start;
+  start.forward = instance.left;
   for (int l = 1; l < instance.depth; ++l) {
     const RandomStream stream(instance.seed, DrawPurpose::kDeepLinearWeights,
                               static_cast<uint32_t>(l));
     const Matrix basis = OrthonormalColumns(NormalMatrixByColumns(
         stream, instance.width, l == 1 ? instance.input_dimension() : instance.width));
-    forward_basis = (basis * forward_basis).eval();
-    weights.emplace_back(root_width * basis);
+    start.forward = (basis * start.forward).eval();
+    start.weights.emplace_back(root_width * basis);
   }
-  weights.push_back(LastLayer(instance, forward_basis));
-  return weights;
+  start.relative = DrawRelativeStart(instance);
+  start.complement = DrawComplement(instance, start.forward, ComplementSize(instance));
+  Matrix last = start.forward * start.relative.position;
+  if (start.complement.cols() > 0) {
+    last += start.complement * start.relative.complement;
+  }
+  start.weights.emplace_back(root_width * last.transpose());
+  return start;
+}
+
+// By a QR decomposition of [Q, W_L' / sqrt(m)], whose Q is orthonormal whatever the rank.
+LiteralStart SpansOfGivenWeights(const DeepLinearNetworkInstance& instance) {
+  const double root_width = std::sqrt(static_cast<double>(instance.width));
+  const std::vector<Matrix>& weights = *instance.initial_weights;
+  Matrix forward = instance.left;
+  for (size_t l = 0; l + 1 < weights.size(); ++l) {
+    forward = (weights[l] * forward / root_width).eval();
+  }
+  const Eigen::Index rank = forward.cols();
+  const Eigen::Index complement = ComplementSize(instance);
+  const Matrix backward = weights.back().transpose() / root_width;
+  Matrix both(forward.rows(), rank + backward.cols());
+  both << forward, backward;
+  const Eigen::HouseholderQR<Matrix> qr(both);
+  const Matrix basis = qr.householderQ() * Matrix::Identity(both.rows(), rank + complement);
+  LiteralStart start;
+  start.weights = weights;
+  start.complement = basis.rightCols(complement);
+  start.relative = {forward.transpose() * backward, start.complement.transpose() * backward};
+  start.forward = std::move(forward);
+  return start;
 }
 
 std::vector<Matrix> GaussianStart(const DeepLinearNetworkInstance& instance) {
@@ -150,12 +186,27 @@ std::vector<Matrix> GaussianStart(const DeepLinearNetworkInstance& instance) {
 
 }  // namespace
 
+RelativeStart DrawRelativeStart(const DeepLinearNetworkInstance& instance) {
+  RelativeStart start;
+  start.position = RelativePosition(instance);
+  const Eigen::Index size = ComplementSize(instance);
+  start.complement =
+      size == 0 ? Matrix(0, start.position.cols()) : ComplementRoot(start.position, size);
+  return start;
+}
+
+LiteralStart MakeLiteralStart(const DeepLinearNetworkInstance& instance) {
+  POLYAK_CHECK(instance.orthogonal_start);
+  return instance.initial_weights != nullptr ? SpansOfGivenWeights(instance)
+                                             : DrawLiteralStart(instance);
+}
+
 std::vector<Matrix> InitialDeepLinearWeights(const DeepLinearNetworkInstance& instance) {
   if (instance.initial_weights != nullptr) {
     return *instance.initial_weights;
   }
   return instance.initialization == DeepLinearInitialization::kOrthogonal
-             ? OrthogonalStart(instance)
+             ? DrawLiteralStart(instance).weights
              : GaussianStart(instance);
 }
 

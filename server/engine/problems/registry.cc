@@ -74,14 +74,6 @@ ProblemCost Cost(const ReluNetworkSpec& spec) {
   return cost;
 }
 
-// Doubles of the singular value decomposition of a rows x cols matrix with both thin factors: the
-// matrix, its copies on the way to two diagonals, and the squares that are halved from there.
-double DecompositionValues(double rows, double cols) {
-  const double longer = std::max(rows, cols);
-  const double shorter = std::min(rows, cols);
-  return 5 * longer * shorter + 8 * shorter * shorter;
-}
-
 ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   const DataShape shape = ShapeOf(spec.dataset);
   const auto width = static_cast<double>(spec.width);
@@ -90,19 +82,18 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   ProblemCost cost;
   cost.parameters = hidden_layers * width * width + width * (shape.inputs + shape.outputs);
   cost.operations_per_iteration = 6 * rank * cost.parameters;
-  cost.setup_operations = 4 * hidden_layers * std::pow(width, 3) + 20 * cost.parameters +
-                          10 * shape.examples * shape.inputs * rank;
-  const double data = shape.examples * (shape.inputs + shape.outputs);
-  const double instance = data + (shape.examples + shape.inputs) * rank;
-  const double data_set_up = data + DecompositionValues(shape.examples, shape.inputs);
+  const DataCost data = EstimateDataCost(spec);
+  cost.setup_operations =
+      4 * hidden_layers * std::pow(width, 3) + 20 * cost.parameters + data.setup_operations;
   // A layer's normals, their QR and its factor; for the last one the position of the spans before.
   const double layer = 4 * width * (hidden_layers > 0 ? width : shape.inputs);
   const double rest = std::min(shape.outputs, width - std::min(rank, width));
   const double last_layer =
-      DecompositionValues(rank + rest, shape.outputs) + 5 * width * shape.outputs;
+      DecompositionBytes(rank + rest, shape.outputs) / kDoubleBytes + 5 * width * shape.outputs;
   const double start = 2 * cost.parameters + std::max(layer, last_layer);
   const double run = 2 * cost.parameters + 2 * spec.depth * width * rank;
-  cost.bytes = kDoubleBytes * (instance + std::max({data_set_up, start, run}));
+  cost.bytes =
+      data.instance_bytes + std::max(data.setup_bytes, kDoubleBytes * std::max(start, run));
   return cost;
 }
 
@@ -154,6 +145,24 @@ DataShape ShapeOf(const DatasetSpec& spec) {
     shape.examples = std::min(shape.examples, static_cast<double>(spec.first_examples));
   }
   return shape;
+}
+
+double DecompositionBytes(double rows, double cols) {
+  const double longer = std::max(rows, cols);
+  const double shorter = std::min(rows, cols);
+  // The matrix, its copies on the way to two diagonals, and the squares that are halved from there.
+  return kDoubleBytes * (5 * longer * shorter + 8 * shorter * shorter);
+}
+
+DataCost EstimateDataCost(const DeepLinearNetworkSpec& spec) {
+  const DataShape shape = ShapeOf(spec.dataset);
+  const double rank = std::min(shape.examples, shape.inputs);
+  const double data_bytes = kDoubleBytes * shape.examples * (shape.inputs + shape.outputs);
+  DataCost cost;
+  cost.setup_operations = 10 * shape.examples * shape.inputs * rank;
+  cost.setup_bytes = data_bytes + DecompositionBytes(shape.examples, shape.inputs);
+  cost.instance_bytes = data_bytes + kDoubleBytes * (shape.examples + shape.inputs) * rank;
+  return cost;
 }
 
 absl::StatusOr<ProblemInstance> Instantiate(const ProblemSpec& spec, Seed seed) {

@@ -44,6 +44,18 @@ struct ProblemCost {
 };
 ProblemCost EstimateCost(const ProblemSpec& spec);
 
+// The part of a deep linear network's cost that does not depend on its width: its data and their
+// singular value decomposition, which every plan needs.
+struct DataCost {
+  double setup_operations = 0;
+  double setup_bytes = 0;     // at most, while the instance is made, beside `instance_bytes`
+  double instance_bytes = 0;  // kept
+};
+DataCost EstimateDataCost(const DeepLinearNetworkSpec& spec);
+
+// Bytes of the singular value decomposition of a rows x cols matrix with both thin factors.
+double DecompositionBytes(double rows, double cols);
+
 // One trained matrix of a problem.
 struct ParameterMatrix {
   std::string name;  // "w" (quadratic, d x 1), "W" (ReLU network, m x d), "W_1" .. "W_L"

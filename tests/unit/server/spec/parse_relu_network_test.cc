@@ -13,11 +13,11 @@ std::string Relu(const std::string& fields) {
 
 TEST(ParseReluNetwork, RefusesAWidthOutOfRange) {
   ExpectRefused({
-      {Relu(""), "spec.relu_network.width", "is 0", "1 to 100000000"},
-      {Relu("width: -5"), "spec.relu_network.width", "is -5", "1 to 100000000"},
-      {Relu("width: 100000001"), "spec.relu_network.width", "is 100000001", "1 to 100000000"},
+      {Relu(""), "spec.relu_network.width", "is 0", "1 to 1000000000"},
+      {Relu("width: -5"), "spec.relu_network.width", "is -5", "1 to 1000000000"},
+      {Relu("width: 1000000001"), "spec.relu_network.width", "is 1000000001", "1 to 1000000000"},
   });
-  ExpectAccepted({Relu("width: 1"), Relu("width: 100000000")});
+  ExpectAccepted({Relu("width: 1"), Relu("width: 1000000000")});
 }
 
 TEST(ParseReluNetwork, RefusesInitialWeightsOfAnotherShape) {

@@ -1,0 +1,288 @@
+#include "server/engine/plans/invariant_subspace.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/check.h"
+#include "server/base/status_macros.h"
+#include "server/engine/linalg/vector_bytes.h"
+#include "server/engine/plans/dense.h"
+#include "server/engine/plans/saved_plan.h"
+#include "server/engine/problems/deep_linear_start.h"
+
+namespace polyak::engine {
+namespace {
+
+constexpr int64_t kInvariantSubspaceState = 2;    // of the reduced plans, in a saved state
+constexpr double kRoundingOrthogonality = 1e-13;  // of given weights, relative to m
+
+using NetworkPointer = std::shared_ptr<const DeepLinearNetworkInstance>;
+
+// M and T of the start.
+RelativeStart StartOf(const DeepLinearNetworkInstance& instance) {
+  return instance.initial_weights == nullptr ? DrawRelativeStart(instance)
+                                             : MakeLiteralStart(instance).relative;
+}
+
+// With K_l = Q_l' W_l Q_{l-1} / sqrt(m) (Q_0 = U, Q_L = I) the network is
+//   N = sqrt(m / d_y) K_L ... K_1 S,   K_1(0) = [I; 0],  K_l(0) = I_k,  K_L(0) = [M' T'],
+// and an update of W_l by D is one of K_l by Q_l' D Q_{l-1} / sqrt(m). No power of m beyond
+// sqrt(m) is ever formed.
+//
+// The chain is computed from the side with fewer columns: on r columns from S forward, or, where
+// d_y < r, on d_y columns from I through the transposed network N' = S K_1' ... K_L'. Both are
+//   R = sqrt(m / d_y) diag(left) J_L ... J_1 diag(right) - target,
+// with J_1 (k x c), J_l (k x k), J_L (e x k), c = min(r, d_y), e the other of the two.
+class InvariantSubspaceStepper : public Stepper {
+ public:
+  InvariantSubspaceStepper(NetworkPointer instance, const LinearMethod& method)
+      : instance_(std::move(instance)),
+        method_(method),
+        depth_(instance_->depth),
+        root_width_(std::sqrt(static_cast<double>(instance_->width))),
+        root_outputs_(std::sqrt(static_cast<double>(instance_->output_dimension()))) {
+    const RelativeStart start = StartOf(*instance_);
+    const Eigen::Index rank = start.position.rows();
+    const Eigen::Index outputs = start.position.cols();
+    subspace_ = rank + start.complement.rows();
+    transposed_ = outputs < rank;
+    const Matrix inputs = Matrix::Identity(subspace_, rank);  // K_1(0)
+    Matrix last(subspace_, outputs);                          // K_L(0)'
+    last << start.position, start.complement;
+    first_start_ = transposed_ ? last : inputs;
+    last_start_ = (transposed_ ? inputs : last).transpose();
+    const Vector ones = Vector::Ones(outputs);
+    left_ = transposed_ ? instance_->singular_values : ones;
+    right_ = transposed_ ? ones : instance_->singular_values;
+    const Matrix targets = instance_->targets.transpose() * instance_->right;  // Y V (d_y x r)
+    target_ = transposed_ ? Matrix(targets.transpose()) : targets;
+
+    const Eigen::Index parameters = subspace_ * (rank + outputs + (depth_ - 2) * subspace_);
+    change_ = Vector::Zero(parameters);
+    memory_ = Vector::Zero(parameters);
+    gradient_ = Vector::Zero(parameters);
+    images_.assign(depth_ - 1, Matrix::Zero(subspace_, columns()));
+    errors_[0] = errors_[1] = Matrix::Zero(subspace_, columns());
+    last_error_ = residual_ = Matrix::Zero(target_.rows(), columns());
+    first_ = first_start_;
+    last_ = last_start_;
+  }
+
+  Observation Observe() override {
+    observed_ = true;
+    first_ = first_start_ + First(change_);
+    last_ = last_start_ + Last(change_);
+    images_[0].noalias() = first_ * right_.asDiagonal();
+    for (int l = 2; l < depth_; ++l) {
+      images_[l - 1] = images_[l - 2];
+      images_[l - 1].noalias() += Hidden(change_, l) * images_[l - 2];
+    }
+    residual_.noalias() = last_ * images_.back();
+    residual_ = (root_width_ / root_outputs_) * (left_.asDiagonal() * residual_) - target_;
+    const double squared_norm = residual_.squaredNorm();
+    observation_ = {0.5 * squared_norm, std::sqrt(squared_norm)};
+    return observation_;
+  }
+
+  void Step() override {
+    ComputeGradient();
+    const double step_size = method_.step_size / root_width_;  // of K, from one of W
+    const Eigen::Index size = change_.size();
+    const double* const gradient = gradient_.data();
+    double* const memory = memory_.data();
+    double* const change = change_.data();
+    for (Eigen::Index i = 0; i < size; ++i) {
+      memory[i] = method_.momentum * memory[i] + gradient[i];
+      change[i] -=
+          step_size * (method_.gradient_weight * gradient[i] + method_.memory_weight * memory[i]);
+    }
+  }
+
+  double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
+
+  // W_l(0) + sqrt(m) Q_l (K_l - K_l(0)) Q_{l-1}'. The bases of one layer at a time: the part of
+  // Q_{L-1} that is beside the forward image goes back to the first layer, and then comes along.
+  void WriteIterate(base::ByteSink& out) const override {
+    const LiteralStart start = MakeLiteralStart(*instance_);
+    Matrix basis(instance_->width, subspace_);
+    basis << start.forward, start.complement;
+    for (int l = depth_ - 1; l >= 2; --l) {
+      basis = (start.weights[l - 1].transpose() * basis / root_width_).eval();
+    }
+    WriteLayer(start.weights[0] + root_width_ * (basis * ChangeOf(1) * instance_->left.transpose()),
+               out);
+    for (int l = 2; l < depth_; ++l) {
+      const Matrix next = start.weights[l - 1] * basis / root_width_;
+      WriteLayer(start.weights[l - 1] + root_width_ * (next * ChangeOf(l) * basis.transpose()),
+                 out);
+      basis = next;
+    }
+    WriteLayer(start.weights.back() + root_width_ * (ChangeOf(depth_) * basis.transpose()), out);
+  }
+
+  void Save(base::ByteSink& out) const override {
+    SaveReducedHead(kInvariantSubspaceState, method_, out);
+    SaveVector(change_, out);
+    SaveVector(memory_, out);
+    SaveObservation(observed_, observation_, out);
+  }
+
+  absl::Status Load(base::ByteSource& in) override {
+    ExpectReducedHead(kInvariantSubspaceState, method_, in);
+    LoadVector(in, change_);
+    LoadVector(in, memory_);
+    const SavedObservation saved = ReadObservation(in);
+    POLYAK_RETURN_IF_ERROR(in.status());
+    observed_ = saved.observed;
+    if (observed_) {
+      Observe();
+    }
+    return CheckSameObservation(observation_, saved.observation);
+  }
+
+ private:
+  using Layer = Eigen::Map<Matrix>;
+  using ConstLayer = Eigen::Map<const Matrix>;
+
+  Eigen::Index columns() const { return right_.size(); }  // c
+
+  // Layer J_l of a vector of all of them.
+  Eigen::Index OffsetOfHidden(int l) const { return subspace_ * (columns() + (l - 2) * subspace_); }
+  ConstLayer First(const Vector& all) const { return {all.data(), subspace_, columns()}; }
+  ConstLayer Hidden(const Vector& all, int l) const {
+    return {all.data() + OffsetOfHidden(l), subspace_, subspace_};
+  }
+  ConstLayer Last(const Vector& all) const {
+    return {all.data() + OffsetOfHidden(depth_), target_.rows(), subspace_};
+  }
+
+  // dL/dW_l in the coordinates of J_l: (left J_L ... J_{l+1})' R (J_{l-1} ... J_1 right)' /
+  // sqrt(d_y), since sqrt(m)^{L-1} of the weights cancels the scale of the outputs.
+  void ComputeGradient() {
+    last_error_ = (1 / root_outputs_) * (left_.asDiagonal() * residual_);
+    Layer(gradient_.data() + OffsetOfHidden(depth_), target_.rows(), subspace_).noalias() =
+        last_error_ * images_.back().transpose();
+    Matrix* error = errors_.data();
+    error->noalias() = last_.transpose() * last_error_;
+    for (int l = depth_ - 1; l >= 2; --l) {
+      Layer(gradient_.data() + OffsetOfHidden(l), subspace_, subspace_).noalias() =
+          *error * images_[l - 2].transpose();
+      Matrix* const before = error == errors_.data() ? &errors_[1] : errors_.data();
+      *before = *error;
+      before->noalias() += Hidden(change_, l).transpose() * *error;
+      error = before;
+    }
+    Layer(gradient_.data(), subspace_, columns()).noalias() = *error * right_.asDiagonal();
+  }
+
+  // K_l - K_l(0)
+  Matrix ChangeOf(int l) const {
+    const int layer = transposed_ ? depth_ + 1 - l : l;
+    const Matrix change = layer == 1        ? Matrix(First(change_))
+                          : layer == depth_ ? Matrix(Last(change_))
+                                            : Matrix(Hidden(change_, layer));
+    return transposed_ ? Matrix(change.transpose()) : change;
+  }
+
+  static void WriteLayer(const Matrix& layer, base::ByteSink& out) {
+    for (const double value : layer.reshaped()) {
+      out.WriteDouble(value);
+    }
+  }
+
+  const NetworkPointer instance_;
+  const LinearMethod method_;
+  const int depth_;            // L
+  const double root_width_;    // sqrt(m)
+  const double root_outputs_;  // sqrt(d_y)
+  Eigen::Index subspace_ = 0;  // k
+  bool transposed_ = false;    // whether J_l is K_{L+1-l}' rather than K_l
+  Matrix first_start_;         // J_1(0)
+  Matrix last_start_;          // J_L(0)
+  Vector left_;                // (e): ones or singular values
+  Vector right_;               // (c): the other
+  Matrix target_;              // Y V or its transpose (e x c)
+  Vector change_;              // J_l - J_l(0), layer by layer, each column by column
+  Vector memory_;              // M_{t-1} of W, in the same coordinates
+  Vector gradient_;
+  Matrix first_;                  // J_1
+  Matrix last_;                   // J_L
+  std::vector<Matrix> images_;    // J_l ... J_1 right (k x c), l = 1 .. L - 1
+  Matrix residual_;               // R (e x c)
+  Matrix last_error_;             // its derivative by the outputs
+  std::array<Matrix, 2> errors_;  // J_{l+1}' ... J_L' of that (k x c)
+  bool observed_ = false;
+  Observation observation_;
+};
+
+}  // namespace
+
+std::optional<PlanCost> InvariantSubspaceCost(const ProblemSpec& problem,
+                                              const OptimizerSpec& optimizer) {
+  const auto* const network = std::get_if<DeepLinearNetworkSpec>(&problem);
+  const bool given = network != nullptr && network->initial_weights != nullptr;
+  if (network == nullptr ||
+      (!given && network->initialization != DeepLinearInitialization::kOrthogonal)) {
+    return std::nullopt;
+  }
+  const DataShape shape = ShapeOf(network->dataset);
+  const double rank = std::min(shape.examples, shape.inputs);
+  const auto width = static_cast<double>(network->width);
+  const double subspace = std::min(width, rank + shape.outputs);
+  const double columns = std::min(rank, shape.outputs);
+  const double hidden_layers = network->depth - 2;
+  const double parameters = subspace * (rank + shape.outputs + hidden_layers * subspace);
+  const DataCost data = EstimateDataCost(*network);
+  PlanCost cost;
+  cost.setup_operations =
+      data.setup_operations + 30 * subspace * shape.outputs * std::min(subspace, shape.outputs);
+  cost.operations_per_iteration = (6 * columns + 6) * parameters;
+  cost.saved_values = 2 * parameters;
+  const double run =
+      sizeof(double) * (3 * parameters + 2 * subspace * (rank + shape.outputs) +
+                        (network->depth + 2) * subspace * columns + 5 * rank * shape.outputs);
+  cost.bytes = data.instance_bytes +
+               std::max(data.setup_bytes, run + DecompositionBytes(subspace, shape.outputs));
+  if (given) {
+    // They may turn out not to be orthogonal, and then DENSE runs.
+    const PlanCost dense = *DenseCost(problem, optimizer);
+    cost.setup_operations += dense.setup_operations;
+    cost.bytes += dense.bytes;
+    cost.saved_values = std::max(cost.saved_values, dense.saved_values);
+  }
+  return cost;
+}
+
+Eligibility InvariantSubspaceEligible(const Experiment& experiment) {
+  const auto* const network = std::get_if<NetworkPointer>(&experiment.problem);
+  if (network == nullptr) {
+    return {false, "the problem is no deep linear network"};
+  }
+  if (!(*network)->orthogonal_start) {
+    return {false, "the weights do not start orthogonal"};
+  }
+  if (!((*network)->orthogonality_error <= kRoundingOrthogonality)) {
+    return {false, absl::StrCat("the given weights are orthogonal to ",
+                                (*network)->orthogonality_error, ", not to rounding")};
+  }
+  const auto rank = static_cast<int64_t>((*network)->singular_values.size());
+  const int64_t outputs = (*network)->output_dimension();
+  return {true, absl::StrCat("the ", std::min(rank + outputs, (*network)->width),
+                             " directions of each layer that the gradients never leave, out of ",
+                             (*network)->width)};
+}
+
+absl::StatusOr<std::unique_ptr<Stepper>> MakeInvariantSubspaceStepper(
+    const Experiment& experiment) {
+  const auto* const network = std::get_if<NetworkPointer>(&experiment.problem);
+  POLYAK_CHECK(network != nullptr);
+  return std::make_unique<InvariantSubspaceStepper>(*network, LinearForm(experiment.optimizer));
+}
+
+}  // namespace polyak::engine
