@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "benchmark/benchmark.h"
@@ -93,6 +94,9 @@ v1::TrainingJob Submit(client::Client& client, const v1::TrainingJobSpec& spec) 
 
 v1::TrainingJob WaitForEnd(client::Client& client, const v1::TrainingJob& job) {
   const auto ended = client.Wait(job.name(), absl::Minutes(10));
+  if (!ended.ok()) {
+    std::cerr << "waiting for " << job.name() << ": " << ended.status() << std::endl;
+  }
   POLYAK_CHECK(ended.ok() && ended->has_end_time());
   return *ended;
 }
@@ -130,9 +134,23 @@ struct Cost {
   double watch_seconds = 0;  // until all watchers had the last record
   double base_bytes = 0;     // resident, before the first watch
   double open_bytes = 0;     // resident, with all watches open and nothing to send
+  double open_share = 0;     // of a processor, then, without the trainer's thread
   double peak_bytes = 0;
   int64_t preemptions = 0;  // of the trainer's thread
 };
+
+// What a server spends on watches that have nothing to get, as a share of one processor.
+double ShareWithoutTrainer(pid_t server) {
+  const auto other_seconds = [server] {
+    return UseOfThreads(server, "").seconds - UseOfThreads(server, "trainer").seconds;
+  };
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // the last CaughtUp are on their way
+  const double before = other_seconds();
+  const auto start = std::chrono::steady_clock::now();
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  return (other_seconds() - before) /
+         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 // The job's training time, and what its thread spent since `before`.
 void TakeStock(pid_t server, const v1::TrainingJob& ended, const ThreadUse& before, Cost& cost) {
@@ -153,6 +171,7 @@ Cost RunWatched(const v1::TrainingJobSpec& spec) {
   cost.base_bytes = ResidentBytes(pid);
   const auto watchers = StartWatchers(server, job);
   cost.open_bytes = ResidentBytes(pid);
+  cost.open_share = ShareWithoutTrainer(pid);
   // From before the cancel, which a busy server answers late: a few ms of the other job.
   const ThreadUse before = UseOfThreads(pid, "trainer");
   const auto start = std::chrono::steady_clock::now();
@@ -215,6 +234,7 @@ void ManyWatchers(benchmark::State& state, v1::TrainingJobSpec (*spec)()) {
     values["preemptions"].push_back(static_cast<double>(watched.preemptions));
     values["other_server_preemptions"].push_back(static_cast<double>(other_server.preemptions));
     values["all_complete_s"].push_back(watched.watch_seconds);
+    values["open_share"].push_back(watched.open_share);
     values["open_bytes_each"].push_back((watched.open_bytes - watched.base_bytes) / kWatchers);
     values["peak_bytes_each"].push_back((watched.peak_bytes - watched.base_bytes) / kWatchers);
   }

@@ -37,7 +37,7 @@ ThreadUse UseOfThreads(pid_t process, const std::string& name) {
   for (const auto& task : std::filesystem::directory_iterator(tasks)) {
     std::string comm;
     std::getline(std::ifstream(task.path() / "comm") >> std::ws, comm);
-    if (comm == name) {
+    if (name.empty() || comm == name) {
       double nanoseconds = 0;
       std::ifstream(task.path() / "schedstat") >> nanoseconds;
       use.seconds += 1e-9 * nanoseconds;

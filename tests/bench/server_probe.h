@@ -14,7 +14,7 @@ struct ThreadUse {
   double seconds = 0;       // on a processor
   int64_t preemptions = 0;  // how often it had to leave one
 };
-// So far, of its threads of that name.
+// So far, of its threads of that name; "": of all that are there.
 ThreadUse UseOfThreads(pid_t process, const std::string& name);
 // Resident memory, now and at most.
 double ResidentBytes(pid_t process);
