@@ -1,5 +1,7 @@
 #include "server/jobs/pulse.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace polyak::jobs {
@@ -19,18 +21,29 @@ Pulse::~Pulse() {
 
 uint64_t Pulse::Add(std::shared_ptr<Job> job, Wake wake) {
   const base::MutexLock lock(&mutex_);
-  Watcher watcher;
-  watcher.job = std::move(job);
-  watcher.wake = std::move(wake);
-  watchers_.emplace(next_number_, std::move(watcher));
+  const uint64_t number = next_number_++;
+  jobs_.emplace(number, job.get());
+  Watched& watched = watched_[job.get()];
+  watched.job = std::move(job);
+  watched.watchers[number].wake = std::move(wake);
+  watched.deadline = 0;
   nudged_ = true;
   changed_.SignalAll();
-  return next_number_++;
+  return number;
 }
 
 void Pulse::Remove(uint64_t number) {
   const base::MutexLock lock(&mutex_);
-  watchers_.erase(number);
+  const auto job = jobs_.find(number);
+  if (job == jobs_.end()) {
+    return;
+  }
+  const auto watched = watched_.find(job->second);
+  jobs_.erase(job);
+  watched->second.watchers.erase(number);
+  if (watched->second.watchers.empty()) {
+    watched_.erase(watched);
+  }
 }
 
 void Pulse::Nudge() {
@@ -41,8 +54,11 @@ void Pulse::Nudge() {
 
 void Pulse::WakeAll() {
   const base::MutexLock lock(&mutex_);
-  for (auto& [number, watcher] : watchers_) {
-    watcher.deadline = 0;
+  for (auto& [job, watched] : watched_) {
+    watched.deadline = 0;
+    for (auto& [number, watcher] : watched.watchers) {
+      watcher.deadline = 0;
+    }
   }
   nudged_ = true;
   changed_.SignalAll();
@@ -50,20 +66,30 @@ void Pulse::WakeAll() {
 
 int64_t Pulse::watcher_count() const {
   const base::MutexLock lock(&mutex_);
-  return static_cast<int64_t>(watchers_.size());
+  return static_cast<int64_t>(jobs_.size());
 }
 
 void Pulse::WakeMoved() {
   const double now = clock_.MonotonicSeconds();
-  for (auto& [number, watcher] : watchers_) {
-    const storage::JobSnapshot snapshot = watcher.job->snapshot();
-    const int64_t rows = watcher.job->reader()->row_count();
-    if (rows == watcher.seen_rows && snapshot == watcher.seen_snapshot && now < watcher.deadline) {
-      continue;
+  for (auto& [job, watched] : watched_) {
+    storage::JobSnapshot snapshot = job->snapshot();
+    const int64_t rows = job->reader()->row_count();
+    const bool moved = rows != watched.seen_rows || snapshot != watched.seen_snapshot;
+    if (moved || now >= watched.deadline) {
+      watched.seen_rows = rows;
+      watched.seen_snapshot = std::move(snapshot);
+      WakeWatchers(watched, moved, now);
     }
-    watcher.seen_rows = rows;
-    watcher.seen_snapshot = snapshot;
-    watcher.deadline = watcher.wake();
+  }
+}
+
+void Pulse::WakeWatchers(Watched& watched, bool moved, double now) {
+  watched.deadline = std::numeric_limits<double>::infinity();
+  for (auto& [number, watcher] : watched.watchers) {
+    if (moved || now >= watcher.deadline) {
+      watcher.deadline = watcher.wake();
+    }
+    watched.deadline = std::min(watched.deadline, watcher.deadline);
   }
 }
 
@@ -71,8 +97,8 @@ void Pulse::Beat() {
   const base::MutexLock lock(&mutex_);
   while (!closing_) {
     WakeMoved();
-    if (watchers_.empty()) {
-      while (watchers_.empty() && !closing_) {
+    if (watched_.empty()) {
+      while (watched_.empty() && !closing_) {
         changed_.Wait(&mutex_);
       }
     } else if (!nudged_) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <thread>
+#include <unordered_map>
 
 #include "absl/time/time.h"
 #include "server/base/clock.h"
@@ -37,19 +38,26 @@ class Pulse {
 
  private:
   struct Watcher {
-    std::shared_ptr<Job> job;
     Wake wake;
+    double deadline = 0;  // 0: wake soon
+  };
+  // All watchers of one job: a beat at which nothing moved costs a look at the job, not at them.
+  struct Watched {
+    std::shared_ptr<Job> job;
     int64_t seen_rows = -1;
     storage::JobSnapshot seen_snapshot;  // held, so that its address is not used again
-    double deadline = 0;                 // 0: wake soon
+    double deadline = 0;                 // not after the first of the watchers'
+    std::map<uint64_t, Watcher> watchers;
   };
   void Beat();
   void WakeMoved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void WakeWatchers(Watched& watched, bool moved, double now);
 
   const base::Clock& clock_;
   mutable base::Mutex mutex_;
   base::CondVar changed_;
-  std::map<uint64_t, Watcher> watchers_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_map<const Job*, Watched> watched_ ABSL_GUARDED_BY(mutex_);  // none is empty
+  std::unordered_map<uint64_t, const Job*> jobs_ ABSL_GUARDED_BY(mutex_);    // by watcher's number
   uint64_t next_number_ ABSL_GUARDED_BY(mutex_) = 1;
   bool nudged_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;

@@ -58,7 +58,7 @@ Cost RunOnce(Company company) {
     others.push_back(std::make_unique<testing_support::Process>(
         "/proc/self/exe", std::vector<std::string>{"--spin"}));
   }
-  const double before = ThreadSeconds(server.process().pid(), "trainer");
+  const double before = UseOfThreads(server.process().pid(), "trainer").seconds;
   const auto start = std::chrono::steady_clock::now();
   const auto since = [start] {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -72,13 +72,13 @@ Cost RunOnce(Company company) {
     const auto ended = client.Wait(job->name(), absl::Minutes(10));
     POLYAK_CHECK(ended.ok());
     cost.wall_seconds = since();
-    cost.worker_seconds = ThreadSeconds(server.process().pid(), "trainer") - before;
+    cost.worker_seconds = UseOfThreads(server.process().pid(), "trainer").seconds - before;
     POLYAK_CHECK(watcher.Wait() == 0);
     cost.watch_seconds = since();
   } else {
     POLYAK_CHECK(client.Wait(job->name(), absl::Minutes(10)).ok());
     cost.wall_seconds = since();
-    cost.worker_seconds = ThreadSeconds(server.process().pid(), "trainer") - before;
+    cost.worker_seconds = UseOfThreads(server.process().pid(), "trainer").seconds - before;
   }
   return cost;
 }

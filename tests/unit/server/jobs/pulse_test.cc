@@ -102,6 +102,56 @@ TEST(Pulse, DoesNotWakeTheWatchersOfAnotherJob) {
   pulse.Remove(second);
 }
 
+TEST(Pulse, WakesEveryWatcherOfAJobThatMovedAlsoAfterOthersHaveLeft) {
+  base::SystemClock clock;
+  Pulse pulse(clock);
+  const auto job = MakeJob();
+  std::vector<WakeCount> wakes(3);
+  std::vector<uint64_t> numbers;
+  for (WakeCount& count : wakes) {
+    numbers.push_back(pulse.Add(job, [&count] {
+      count.Add();
+      return kNever;
+    }));
+    count.WaitFor(1);  // each one's first wake, though the job was seen already
+  }
+  AppendRow(*job);
+  for (WakeCount& count : wakes) {
+    count.WaitFor(2);
+  }
+  pulse.Remove(numbers[0]);
+  EXPECT_EQ(pulse.watcher_count(), 2);
+  AppendRow(*job);
+  wakes[1].WaitFor(3);
+  wakes[2].WaitFor(3);
+  EXPECT_EQ(wakes[0].count(), 2);
+  pulse.Remove(numbers[1]);
+  pulse.Remove(numbers[2]);
+  EXPECT_EQ(pulse.watcher_count(), 0);
+}
+
+TEST(Pulse, WakesOneWatcherAtItsDeadlineAndLetsItsNeighbourSleep) {
+  base::SystemClock clock;
+  Pulse pulse(clock);
+  const auto job = MakeJob();
+  WakeCount sleeper;
+  WakeCount heart;
+  const uint64_t first = pulse.Add(job, [&] {
+    sleeper.Add();
+    return kNever;
+  });
+  const uint64_t second = pulse.Add(job, [&] {
+    heart.Add();
+    return clock.MonotonicSeconds() + 0.001;
+  });
+  heart.WaitFor(5);
+  EXPECT_EQ(sleeper.count(), 1);
+  pulse.WakeAll();
+  sleeper.WaitFor(2);
+  pulse.Remove(first);
+  pulse.Remove(second);
+}
+
 TEST(Pulse, WakesAtADeadlineAlthoughNothingMoved) {
   base::SystemClock clock;
   Pulse pulse(clock);
