@@ -1,69 +1,146 @@
 #include "server/engine/plans/gram_coordinates.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "server/base/parallel.h"
 #include "server/base/status_macros.h"
+#include "server/engine/linalg/lane_kernels.h"
 #include "server/engine/plans/relu_method.h"
 #include "server/engine/plans/relu_start.h"
 #include "server/engine/plans/saved_plan.h"
 
 namespace polyak::engine {
-namespace {
 
-Vector ScaledOutput(const ReluNetworkInstance& instance) {
-  return OutputWeights(instance) / std::sqrt(static_cast<double>(instance.width));
-}
-
-}  // namespace
+static_assert(kPanelColumns == 32, "a block of neurons is a panel of the kernels");
 
 GramCoordinates::GramCoordinates(std::shared_ptr<const ReluNetworkInstance> instance,
                                  const LinearMethod& method)
     : instance_(std::move(instance)),
       method_(method),
+      examples_(instance_->examples()),
+      blocks_((instance_->width + kBlock - 1) / kBlock),
       gram_data_(instance_->features * instance_->features.transpose()),
-      scaled_output_(ScaledOutput(*instance_)),
-      initial_mask_(instance_->width, instance_->examples()),
-      preactivations_(InitialPreactivations(*instance_)),
-      memory_(Matrix::Zero(instance_->width, instance_->examples())),
-      sum_(memory_),
-      direction_(memory_),
-      residual_(instance_->examples()) {
-  StoreActive(preactivations_);
+      outputs_(static_cast<size_t>(blocks_ * kBlock)),
+      initial_mask_(instance_->width, examples_),
+      preactivations_(static_cast<size_t>(blocks_ * kBlock * examples_)),
+      memory_(preactivations_.size()),
+      sum_(preactivations_.size()),
+      residual_(examples_) {
+  const Matrix start = InitialPreactivations(*instance_);
+  const double scale = 1 / std::sqrt(static_cast<double>(instance_->width));
+  for (int64_t r = 0; r < instance_->width; ++r) {
+    outputs_[static_cast<size_t>(r)] = scale * OutputWeight(*instance_, r);
+    for (int64_t i = 0; i < examples_; ++i) {
+      preactivations_[Index(r, i)] = start(r, i);
+      if (start(r, i) > 0) {
+        initial_mask_.Flip(r, i);
+      }
+    }
+  }
+  for (Scratch& scratch : scratches_) {
+    scratch.direction.resize(static_cast<size_t>(examples_ * kBlock));
+    scratch.products.resize(scratch.direction.size());
+    scratch.outputs.resize(scratch.direction.size());
+  }
 }
 
 GramCoordinates::GramCoordinates(std::shared_ptr<const ReluNetworkInstance> instance,
                                  const LinearMethod& method, const EventDrivenNetwork& events)
     : GramCoordinates(std::move(instance), method) {
   const double carry = MemoryCarry(method_);
-  for (Eigen::Index r = 0; r < preactivations_.rows(); ++r) {
+  for (int64_t r = 0; r < instance_->width; ++r) {
     const NeuronMotion motion = events.MotionOf(r);
-    sum_.row(r) = motion.sum.transpose();
-    memory_.row(r) = motion.memory.transpose();
-    direction_.row(r) = (motion.sum + carry * motion.memory).transpose();
-  }
-  preactivations_.noalias() -= method_.step_size * (direction_ * gram_data_);
-}
-
-void GramCoordinates::StoreActive(const Matrix& start) {
-  for (Eigen::Index r = 0; r < start.rows(); ++r) {
-    for (Eigen::Index i = 0; i < start.cols(); ++i) {
-      if (start(r, i) > 0) {
-        initial_mask_.Flip(r, i);
-      }
+    const Vector moved = gram_data_ * (motion.sum + carry * motion.memory);
+    for (int64_t i = 0; i < examples_; ++i) {
+      sum_[Index(r, i)] = motion.sum(i);
+      memory_[Index(r, i)] = motion.memory(i);
+      preactivations_[Index(r, i)] -= method_.step_size * moved(i);
     }
   }
+}
+
+template <typename Work>
+void GramCoordinates::ForEachBlock(const Work& work) {
+  const auto run = [this, &work](int part) {
+    Scratch& scratch = scratches_.at(static_cast<size_t>(part));
+    std::fill(scratch.outputs.begin(), scratch.outputs.end(), 0.0);
+    for (int64_t block = part * blocks_ / kParts; block < (part + 1) * blocks_ / kParts; ++block) {
+      work(block, scratch);
+    }
+  };
+  // A thread of its own takes some ten microseconds to begin.
+  constexpr int64_t kOperationsThatPay = 2'000'000;
+  if (2 * instance_->width * examples_ * examples_ > kOperationsThatPay &&
+      base::PartsThatPay(kParts) == kParts) {
+    base::RunParts(kParts, run);
+  } else {
+    for (int part = 0; part < kParts; ++part) {
+      run(part);
+    }
+  }
+  for (int64_t i = 0; i < examples_; ++i) {
+    double output = 0;
+    for (const Scratch& scratch : scratches_) {
+      for (int64_t k = 0; k < kBlock; ++k) {
+        output += scratch.outputs[static_cast<size_t>(i * kBlock + k)];
+      }
+    }
+    residual_(i) = output - instance_->targets(i);
+  }
+  is_evaluated_ = true;
+}
+
+// f_i = sum_r s_r max(0, z_ri)
+void GramCoordinates::AddOutputs(int64_t block, Scratch& scratch) const {
+  const double* const s = outputs_.data() + block * kBlock;
+  for (int64_t i = 0; i < examples_; ++i) {
+    const double* const z = preactivations_.data() + (block * examples_ + i) * kBlock;
+    double* const outputs = scratch.outputs.data() + i * kBlock;
+    for (int64_t k = 0; k < kBlock; ++k) {
+      // Asked this way round, NaN is no dead neuron.
+      outputs[k] += z[k] <= 0 ? 0.0 : s[k] * z[k];
+    }
+  }
+}
+
+void GramCoordinates::MoveBlock(int64_t block, Scratch& scratch) {
+  const double* const s = outputs_.data() + block * kBlock;
+  for (int64_t i = 0; i < examples_; ++i) {
+    const double xi = residual_(i);
+    const int64_t begin = (block * examples_ + i) * kBlock;
+    const double* const z = preactivations_.data() + begin;
+    double* const memory = memory_.data() + begin;
+    double* const sum = sum_.data() + begin;
+    double* const direction = scratch.direction.data() + i * kBlock;
+    for (int64_t k = 0; k < kBlock; ++k) {
+      const double gradient = z[k] > 0 ? s[k] * xi : 0.0;
+      memory[k] = method_.momentum * memory[k] + gradient;
+      sum[k] += memory[k];
+      direction[k] = method_.gradient_weight * gradient + method_.memory_weight * memory[k];
+    }
+  }
+  std::fill(scratch.products.begin(), scratch.products.end(), 0.0);
+  WidestKernels().add_product(examples_, examples_, {gram_data_.data(), 1, examples_},
+                              scratch.direction.data(), scratch.products.data());
+  double* const z = preactivations_.data() + block * examples_ * kBlock;
+  for (int64_t k = 0; k < examples_ * kBlock; ++k) {
+    z[k] -= method_.step_size * scratch.products[static_cast<size_t>(k)];
+  }
+}
+
+void GramCoordinates::Step() {
+  // Each block needs the residual of before the step alone, which is replaced after the last one.
+  ForEachBlock([this](int64_t block, Scratch& scratch) {
+    MoveBlock(block, scratch);
+    AddOutputs(block, scratch);
+  });
 }
 
 void GramCoordinates::Evaluate() {
-  for (Eigen::Index i = 0; i < residual_.size(); ++i) {
-    double output = 0;
-    const double* const z = preactivations_.col(i).data();
-    for (Eigen::Index r = 0; r < preactivations_.rows(); ++r) {
-      // Asked this way round, NaN is no dead neuron.
-      output += z[r] <= 0 ? 0.0 : scaled_output_(r) * z[r];
-    }
-    residual_(i) = output - instance_->targets(i);
+  if (!is_evaluated_) {
+    ForEachBlock([this](int64_t block, Scratch& scratch) { AddOutputs(block, scratch); });
   }
   const double squared_norm = residual_.squaredNorm();
   observation_ = {0.5 * squared_norm, std::sqrt(squared_norm)};
@@ -75,57 +152,53 @@ Observation GramCoordinates::Observe() {
   return observation_;
 }
 
-void GramCoordinates::Step() {
-  for (Eigen::Index i = 0; i < residual_.size(); ++i) {
-    const double xi = residual_(i);
-    const double* const z = preactivations_.col(i).data();
-    double* const memory = memory_.col(i).data();
-    double* const sum = sum_.col(i).data();
-    double* const direction = direction_.col(i).data();
-    for (Eigen::Index r = 0; r < preactivations_.rows(); ++r) {
-      const double gradient = z[r] > 0 ? scaled_output_(r) * xi : 0.0;
-      memory[r] = method_.momentum * memory[r] + gradient;
-      sum[r] += memory[r];
-      direction[r] = method_.gradient_weight * gradient + method_.memory_weight * memory[r];
-    }
-  }
-  preactivations_.noalias() -= method_.step_size * (direction_ * gram_data_);
-}
-
 double GramCoordinates::flipped_share() const {
   int64_t flipped = 0;
-  for (Eigen::Index i = 0; i < preactivations_.cols(); ++i) {
-    for (Eigen::Index r = 0; r < preactivations_.rows(); ++r) {
-      flipped += (preactivations_(r, i) > 0) != initial_mask_.Get(r, i);
+  for (int64_t r = 0; r < instance_->width; ++r) {
+    for (int64_t i = 0; i < examples_; ++i) {
+      flipped +=
+          static_cast<int64_t>((preactivations_[Index(r, i)] > 0) != initial_mask_.Get(r, i));
     }
   }
-  return static_cast<double>(flipped) / static_cast<double>(preactivations_.size());
+  return static_cast<double>(flipped) /
+         (static_cast<double>(instance_->width) * static_cast<double>(examples_));
 }
 
 Matrix GramCoordinates::Gram() const {
-  const Matrix active = (preactivations_.array() > 0).cast<double>();
+  Matrix active(instance_->width, examples_);
+  for (int64_t i = 0; i < examples_; ++i) {
+    for (int64_t r = 0; r < instance_->width; ++r) {
+      active(r, i) = preactivations_[Index(r, i)] > 0 ? 1 : 0;
+    }
+  }
   return gram_data_.cwiseProduct(active.transpose() * active) /
          static_cast<double>(instance_->width);
 }
 
 NeuronMotion GramCoordinates::MotionOf(int64_t row) const {
-  return {sum_.row(row).transpose(), memory_.row(row).transpose(), Vector()};
+  NeuronMotion motion = {Vector(examples_), Vector(examples_), Vector()};
+  for (int64_t i = 0; i < examples_; ++i) {
+    motion.sum(i) = sum_[Index(row, i)];
+    motion.memory(i) = memory_[Index(row, i)];
+  }
+  return motion;
 }
 
 void GramCoordinates::Save(base::ByteSink& out) const {
-  for (const Matrix* matrix : {&preactivations_, &memory_, &sum_}) {
-    out.WriteDoubles({matrix->data(), static_cast<size_t>(matrix->size())});
+  for (const Blocked* values : {&preactivations_, &memory_, &sum_}) {
+    out.WriteDoubles(*values);
   }
   SaveObservation(observed_, observation_, out);
 }
 
 absl::Status GramCoordinates::Load(base::ByteSource& in) {
-  for (Matrix* matrix : {&preactivations_, &memory_, &sum_}) {
-    in.ReadDoubles({matrix->data(), static_cast<size_t>(matrix->size())});
+  for (Blocked* values : {&preactivations_, &memory_, &sum_}) {
+    in.ReadDoubles(*values);
   }
   const SavedObservation saved = ReadObservation(in);
   POLYAK_RETURN_IF_ERROR(in.status());
   observed_ = saved.observed;
+  is_evaluated_ = false;
   if (observed_) {
     Evaluate();
   }

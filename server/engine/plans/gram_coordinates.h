@@ -1,7 +1,9 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "server/base/bytes.h"
@@ -25,8 +27,10 @@ class GramCoordinates {
   // Storage for Load.
   GramCoordinates(std::shared_ptr<const ReluNetworkInstance> instance, const LinearMethod& method);
 
-  Observation Observe();  // Cost: O(m n)
-  void Step();            // Cost: 2 m n^2 flops
+  Observation Observe();  // Cost: O(1), but for the first one
+  // One pass over the neurons, on up to two threads: what the next Observe tells is summed on the
+  // way.   Cost: 2 m n^2 flops, and 40 m n bytes from memory.
+  void Step();
   double flipped_share() const;
   Matrix Gram() const;  // H_t (n x n).   Cost: 2 m n^2 flops
   // As EventDrivenNetwork::MotionOf, without the lag.
@@ -37,19 +41,41 @@ class GramCoordinates {
   absl::Status Load(base::ByteSource& in);
 
  private:
-  void StoreActive(const Matrix& start);
+  // A matrix m x n in blocks of 32 neurons, so that a pass has all of a neuron's at once: within a
+  // block by examples, 32 values each. Neurons beyond the last are 0.
+  using Blocked = std::vector<double>;
+  size_t Index(int64_t row, int64_t column) const {
+    return static_cast<size_t>(((row / kBlock) * examples_ + column) * kBlock + row % kBlock);
+  }
+  // What a part of the pass works in.
+  struct Scratch {
+    std::vector<double> direction;  // n x 32
+    std::vector<double> products;   // n x 32
+    std::vector<double> outputs;    // n x 32: sums by lane over the blocks of the part
+  };
+  void MoveBlock(int64_t block, Scratch& scratch);
+  void AddOutputs(int64_t block, Scratch& scratch) const;
+  // Calls work(block, scratch) for all blocks, and sets the residual from the outputs.
+  template <typename Work>
+  void ForEachBlock(const Work& work);
   void Evaluate();
+
+  static constexpr int64_t kBlock = 32;
+  static constexpr int kParts = 2;  // always as many, so that sums do not depend on the machine
 
   const std::shared_ptr<const ReluNetworkInstance> instance_;
   const LinearMethod method_;
+  const int64_t examples_;
+  const int64_t blocks_;
   const Matrix gram_data_;       // G (n x n)
-  const Vector scaled_output_;   // s (m)
+  std::vector<double> outputs_;  // s (32 a block)
   ActivationMask initial_mask_;  // m x n
-  Matrix preactivations_;        // Z_t (m x n)
-  Matrix memory_;                // M_{t-1} (m x n)
-  Matrix sum_;                   // S: of all memories before it (m x n)
-  Matrix direction_;             // scratch: the step over eta (m x n)
-  Vector residual_;              // xi_t (n)
+  Blocked preactivations_;       // Z_t
+  Blocked memory_;               // M_{t-1}
+  Blocked sum_;                  // S: of all memories before it
+  std::array<Scratch, kParts> scratches_;
+  Vector residual_;            // xi_t (n)
+  bool is_evaluated_ = false;  // whether residual_ is of Z_t
   bool observed_ = false;
   Observation observation_;
 };

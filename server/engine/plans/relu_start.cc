@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/base/parallel.h"
+#include "server/engine/linalg/lane_kernels.h"
 #include "server/engine/random/random_stream.h"
 
 namespace polyak::engine {
@@ -21,28 +22,55 @@ constexpr int kThreadsMax = 2;
 
 // What one thread works in.
 struct Scratch {
-  RowMajorMatrix weights;        // block x d
+  std::vector<double> weights;   // of 32 neurons, row by row: 32 x d
+  std::vector<double> panel;     // the same by columns, as the kernel takes it: d x 32
+  std::vector<double> products;  // n x 32
   Matrix preactivations;         // Z of the block: block x n
   std::vector<uint64_t> active;  // by column, a bit a row
   std::vector<int64_t> counts;   // n x n, upper triangle
 };
 
-// Z of rows first .. first + rows.
+// The weights of rows first .. first + rows, row by row.
+void FillWeights(const ReluNetworkInstance& instance, int64_t first, int64_t rows,
+                 std::vector<double>& weights) {
+  const auto dimension = instance.input_dimension();
+  if (instance.initial_hidden_weights != nullptr) {
+    Eigen::Map<RowMajorMatrix>(weights.data(), rows, dimension) =
+        instance.initial_hidden_weights->middleRows(first, rows);
+    return;
+  }
+  RandomStream(instance.seed, DrawPurpose::kHiddenWeights)
+      .FillNormal(static_cast<uint64_t>(first * dimension),
+                  std::span<double>(weights.data(), static_cast<size_t>(rows * dimension)));
+}
+
+// Z of rows first .. first + rows, 32 neurons at a time: the product X W' of n x d x 32, whose rows
+// are pieces of the columns of Z.
 void ComputeBlock(const ReluNetworkInstance& instance, int64_t first, int64_t rows,
                   Scratch& scratch) {
   const int64_t dimension = instance.input_dimension();
-  scratch.preactivations.resize(rows, instance.examples());
-  if (instance.initial_hidden_weights != nullptr) {
-    scratch.preactivations.noalias() =
-        instance.initial_hidden_weights->middleRows(first, rows) * instance.features.transpose();
-    return;
+  const int64_t examples = instance.examples();
+  scratch.preactivations.resize(rows, examples);
+  scratch.weights.resize(static_cast<size_t>(kPanelColumns * dimension));
+  scratch.panel.assign(static_cast<size_t>(kPanelColumns * dimension), 0);
+  const StridedMatrix features = {instance.features.data(), 1, examples};
+  for (int64_t done = 0; done < rows; done += kPanelColumns) {
+    const int64_t some = std::min(kPanelColumns, rows - done);
+    FillWeights(instance, first + done, some, scratch.weights);
+    for (int64_t r = 0; r < some; ++r) {
+      for (int64_t k = 0; k < dimension; ++k) {
+        scratch.panel[static_cast<size_t>(k * kPanelColumns + r)] =
+            scratch.weights[static_cast<size_t>(r * dimension + k)];
+      }
+    }
+    scratch.products.assign(static_cast<size_t>(examples * kPanelColumns), 0);
+    WidestKernels().add_product(examples, dimension, features, scratch.panel.data(),
+                                scratch.products.data());
+    for (int64_t i = 0; i < examples; ++i) {
+      std::copy_n(scratch.products.data() + i * kPanelColumns, some,
+                  scratch.preactivations.col(i).data() + done);
+    }
   }
-  scratch.weights.resize(rows, dimension);
-  RandomStream(instance.seed, DrawPurpose::kHiddenWeights)
-      .FillNormal(
-          static_cast<uint64_t>(first * dimension),
-          std::span<double>(scratch.weights.data(), static_cast<size_t>(scratch.weights.size())));
-  scratch.preactivations.noalias() = scratch.weights * instance.features.transpose();
 }
 
 // Calls visit(block, first row, rows, thread) for every block of a wave, each on one of the

@@ -38,6 +38,9 @@ class ScriptedStepper : public Stepper {
     calls_.observed = 1;  // as if it had been, at this place
     return in.status();
   }
+  void WriteIterate(base::ByteSink& out) const override {
+    out.WriteDouble(static_cast<double>(position_));
+  }
 
  private:
   const std::vector<Observation> script_;
