@@ -1,8 +1,9 @@
-// Every problem by every method, broken off again and again: killed, drained, drained with its
-// newest checkpoint damaged afterwards, alone and beside busy neighbours. Each job ends with the
-// records, the summary and the final iterate of one that was left alone.
+// Every problem by every method and plan, broken off again and again: killed, drained, drained with
+// its newest checkpoint damaged afterwards, alone and beside busy neighbours. Each job ends with
+// the records, the summary and the final iterate of one that was left alone.
 //
-//   POLYAK_BREAKS=100 build/release/bin/polyak_fault_breaks_test    (of each problem and method)
+//   POLYAK_BREAKS=100 build/release/bin/polyak_fault_breaks_test    (of each problem, plan and
+//   method)
 
 #include <algorithm>
 #include <array>
@@ -27,14 +28,24 @@ constexpr int kBreaksOfOneJob = 5;
 
 struct Problem {
   const char* text;
+  const char* plan;
   int64_t iterations;  // about a second of work
 };
 
-const std::array<Problem, 3>& Problems() {
-  static constexpr std::array<Problem, 3> kProblems = {{
-      {"quadratic { spectrum { generated { dimension: 5000 condition_number: 1e4 } } }", 30'000},
-      {"relu_network { width: 400 dataset { name: 'datasets/digits' first_examples: 20 } }", 1'500},
-      {"deep_linear_network { width: 20 depth: 3 dataset { name: 'datasets/wine' } }", 15'000},
+const std::array<Problem, 6>& Problems() {
+  static constexpr char kQuadratic[] =
+      "quadratic { spectrum { generated { dimension: 5000 condition_number: 1e4 } } }";
+  static constexpr char kRelu[] =
+      "relu_network { width: 400 dataset { name: 'datasets/digits' first_examples: 20 } }";
+  static constexpr char kDeepLinear[] =
+      "deep_linear_network { width: 20 depth: 3 dataset { name: 'datasets/wine' } }";
+  static constexpr std::array<Problem, 6> kProblems = {{
+      {kQuadratic, "EXECUTION_PLAN_DENSE", 30'000},
+      {kRelu, "EXECUTION_PLAN_DENSE", 1'500},
+      {kDeepLinear, "EXECUTION_PLAN_DENSE", 15'000},
+      {kQuadratic, "EXECUTION_PLAN_REDUCED", 100'000},
+      {kRelu, "EXECUTION_PLAN_REDUCED", 30'000},
+      {kDeepLinear, "EXECUTION_PLAN_REDUCED", 100'000},
   }};
   return kProblems;
 }
@@ -44,7 +55,8 @@ constexpr std::array<const char*, 3> kMethods = {"gradient_descent", "polyak_mom
 
 std::string Spec(const Problem& problem, const char* method) {
   return absl::StrCat(problem.text, " optimizer { ", method,
-                      " {} } stopping { max_iterations: ", problem.iterations, " }");
+                      " {} } stopping { max_iterations: ", problem.iterations,
+                      " } plan: ", problem.plan);
 }
 
 // All that a job has come to and that does not depend on time.
