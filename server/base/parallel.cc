@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -19,11 +20,19 @@ void RunParts(int parts, const std::function<void(int part)>& work) {
   {
     std::vector<std::jthread> others;
     others.reserve(thrown.size());
-    for (int part = 1; part < parts; ++part) {
-      others.emplace_back(run, part);
+    int begun = std::min(parts, 1);
+    try {
+      for (; begun < parts; ++begun) {
+        others.emplace_back(run, begun);
+      }
+    } catch (const std::system_error&) {
+      // No more threads are to be had: the rest is done here.
     }
     if (parts > 0) {
       run(0);
+    }
+    for (int part = begun; part < parts; ++part) {
+      run(part);
     }
   }
   for (const std::exception_ptr& exception : thrown) {

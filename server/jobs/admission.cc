@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -84,6 +85,13 @@ absl::Status Jobs::CheckFits(const v1::Forecast& forecast, spec::Violations& vio
                                    disk_bytes / 1e6));
     return InvalidArgument(violations);
   }
+  if (forecast.setup_operations() > options_.limits.setup_operations) {
+    violations.Add("spec",
+                   absl::StrFormat("needs %.2g operations before its first record; accepted: "
+                                   "up to %.2g on this server",
+                                   forecast.setup_operations(), options_.limits.setup_operations));
+    return InvalidArgument(violations);
+  }
   const double needed = MemoryNeeded(forecast);
   if (needed > options_.limits.memory_bytes) {
     const std::string trace =
@@ -123,13 +131,21 @@ void Jobs::ReleaseMemory(int64_t bytes) {
 }
 
 absl::StatusOr<std::shared_ptr<const void>> Jobs::HoldMemory(double bytes) {
-  v1::Forecast forecast;
-  forecast.set_memory_bytes(bytes);
-  spec::Violations too_large;
-  POLYAK_RETURN_IF_ERROR(ReserveMemory(forecast, too_large));
-  return std::shared_ptr<const void>(this, [this, bytes](const void* /*jobs*/) {
-    ReleaseMemory(static_cast<int64_t>(bytes));
-  });
+  const auto whole = static_cast<int64_t>(std::ceil(bytes));
+  {
+    const base::MutexLock lock(&mutex_);
+    if (reserved_bytes_ + static_cast<double>(whole) > options_.limits.memory_bytes) {
+      return ResourceExhausted(
+          "MEMORY_IN_USE", "memory",
+          absl::StrFormat("the answer has to be computed, which takes %.4g MB, and %.4g of %.4g MB "
+                          "are in use by jobs",
+                          bytes / 1e6, reserved_bytes_ / 1e6, options_.limits.memory_bytes / 1e6),
+          kRetryAfter);
+    }
+    reserved_bytes_ += static_cast<double>(whole);
+  }
+  return std::shared_ptr<const void>(this,
+                                     [this, whole](const void* /*jobs*/) { ReleaseMemory(whole); });
 }
 
 absl::Status Jobs::TakePlace() {

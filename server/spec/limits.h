@@ -19,6 +19,8 @@ struct Limits {
   int64_t max_depth = 1'000;
   double max_duration_seconds = 24 * 3600;
   double memory_bytes = 4e9;  // of all jobs together
+  // Of a job before its first record, which nothing interrupts: some hours.
+  double setup_operations = 1e14;
   // Of the files of all jobs together.
   double disk_bytes = std::numeric_limits<double>::infinity();
   // Those that a spec can name beside the built-in ones; outlives whoever parses. Null: none.

@@ -47,8 +47,9 @@ void FactorPanel(const LaneKernels& kernels, int64_t rows, double* panel, double
     const double alpha = pivot[j];
     const double norm = std::sqrt(alpha * alpha + sums[static_cast<size_t>(j)]);
     const double sigma = alpha < 0 ? norm : -norm;
-    const double scale = norm == 0 ? 0 : 1 / (alpha - sigma);
-    const double tau = norm == 0 ? 0 : (sigma - alpha) / sigma;
+    const bool is_zero = norm < kLeastColumn;
+    const double scale = is_zero ? 0 : 1 / (alpha - sigma);
+    const double tau = is_zero ? 0 : (sigma - alpha) / sigma;
     // v'P of the columns to come, v'V of those before, V being 0 above its own diagonal.
     std::array<double, kColumns> weights{};
     for (int64_t c = 0; c < kColumns; ++c) {

@@ -215,7 +215,7 @@ inline double MakeReflector(const Lanes* x, double* v, double* tau) {
   }
   v[0] = 1;
   *tau = 0;
-  if (norm == 0) {
+  if (norm < kLeastColumn) {
     return alpha;
   }
   const double sigma = alpha < 0 ? norm : -norm;

@@ -15,7 +15,6 @@
 namespace polyak::engine {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 // Z of the start is kept while the queues are filled if it is no larger.
 constexpr double kPreactivationBytesMax = 256e6;
 // Rounding of the odometer and of the activations themselves: far below what a look resolves, far
@@ -47,10 +46,10 @@ void AddExactly(double value, double& sum, double& rest) {
 }  // namespace
 
 double QueuedEntriesMax(double width, double examples) {
-  constexpr double kAll = 4e7;  // however many there are
-  // A neuron moves by about 1 / sqrt(m), and as many activations come near their kinks: twice what
+  constexpr double kAll = 2e7;  // however many there are
+  // A neuron moves by about 1 / sqrt(m), and as many activations come near their kinks: more than
   // was seen of a network of the theorem's kind.
-  constexpr double kNear = 200;
+  constexpr double kNear = 120;
   return std::min(width * examples, std::max(kAll, kNear * examples * std::sqrt(width)));
 }
 
@@ -80,7 +79,11 @@ EventDrivenNetwork::EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance
       Vector::Zero(examples);
   horizon_ = Vector::Constant(examples, -1);  // an activation of 0 is near, too
   queues_.resize(static_cast<size_t>(examples));
-  Extend(PredictHorizon(), keep ? &preactivations : nullptr);
+  Vector horizon = PredictHorizon();
+  // A guess that is too far costs memory, one that is too near costs a pass later: any will do.
+  while (!Extend(horizon, keep ? &preactivations : nullptr)) {
+    horizon *= 0.5;
+  }
 }
 
 // How far the odometers will come if nothing flips: the linear recursion of the residual with the
@@ -106,30 +109,45 @@ Vector EventDrivenNetwork::PredictHorizon() const {
       break;
     }
   }
-  const Vector horizon = kHorizonMargin * method_.step_size * scale_ * (gram_size_ * path);
-  return horizon.allFinite() ? horizon : Vector::Constant(horizon.size(), kInfinity);
+  Vector horizon = kHorizonMargin * method_.step_size * scale_ * (gram_size_ * path);
+  // A normal weight vector gives activations of the size of the example, next to all of them within
+  // eight times that.
+  const Vector sizes = gram_data_.diagonal().cwiseSqrt();
+  double near = 0;
+  for (Eigen::Index i = 0; i < horizon.size(); ++i) {
+    horizon(i) = horizon(i) < 8 * sizes(i) ? horizon(i) : 8 * sizes(i);  // NaN, too
+    near += Moves(i) ? std::min(1.0, 0.8 * horizon(i) / sizes(i)) : 0;
+  }
+  const double allowed = 0.9 * QueuedEntriesMax(static_cast<double>(instance_->width),
+                                                static_cast<double>(sizes.size()));
+  return std::min(1.0, allowed / (near * static_cast<double>(instance_->width) + 1)) * horizon;
 }
 
-void EventDrivenNetwork::Extend(const Vector& up_to, const Matrix* preactivations) {
-  const auto near = CollectNearEntries(*instance_, preactivations, horizon_, up_to);
+bool EventDrivenNetwork::Extend(Vector up_to, const Matrix* preactivations) {
   for (Eigen::Index i = 0; i < up_to.size(); ++i) {
-    if (!Moves(i)) {
-      continue;  // a zero row: its activations are 0 for ever
-    }
+    up_to(i) = Moves(i) ? up_to(i) : horizon_(i);  // a zero row: its activations are 0 for ever
+  }
+  const double room =
+      QueuedEntriesMax(static_cast<double>(instance_->width), static_cast<double>(up_to.size())) -
+      static_cast<double>(entries_);
+  auto near =
+      CollectNearEntries(*instance_, preactivations, horizon_, up_to, static_cast<int64_t>(room));
+  if (!near.has_value()) {
+    return false;
+  }
+  for (Eigen::Index i = 0; i < up_to.size(); ++i) {
+    std::vector<NearEntry> entries = std::move((*near)[static_cast<size_t>(i)]);
     std::vector<Entry>& queue = queues_[static_cast<size_t>(i)];
-    queue.reserve(queue.size() + near[static_cast<size_t>(i)].size());
-    for (const NearEntry& entry : near[static_cast<size_t>(i)]) {
+    queue.reserve(queue.size() + entries.size());
+    for (const NearEntry& entry : entries) {
       queue.push_back({std::abs(entry.preactivation), entry.preactivation, entry.row,
                        static_cast<int8_t>(OutputWeight(*instance_, entry.row)), false});
     }
     std::make_heap(queue.begin(), queue.end(), kLaterFirst);
-    entries_ += static_cast<int64_t>(near[static_cast<size_t>(i)].size());
-  }
-  if (static_cast<double>(entries_) >
-      QueuedEntriesMax(static_cast<double>(instance_->width), static_cast<double>(up_to.size()))) {
-    throw std::bad_alloc();
+    entries_ += static_cast<int64_t>(entries.size());
   }
   horizon_ = up_to;
+  return true;
 }
 
 Matrix EventDrivenNetwork::Gram() const {
@@ -271,7 +289,11 @@ void EventDrivenNetwork::LookAtColumn(Eigen::Index column) {
 
 void EventDrivenNetwork::LookAtDue() {
   if ((odometer_.array() > horizon_.array()).any()) {
-    Extend((2 * odometer_).cwiseMax(horizon_), nullptr);
+    // Far enough not to come back soon, or, where that is too much, no further than needed.
+    if (!Extend((2 * odometer_).cwiseMax(horizon_), nullptr) &&
+        !Extend((1.01 * odometer_).cwiseMax(horizon_), nullptr)) {
+      throw std::bad_alloc();
+    }
   }
   for (Eigen::Index i = 0; i < odometer_.size(); ++i) {
     LookAtColumn(i);
@@ -397,8 +419,8 @@ absl::Status EventDrivenNetwork::Load(base::ByteSource& in) {
   if (!(horizon.array() >= horizon_.array()).all()) {
     return absl::DataLossError("a saved state's queues are shorter than at the start");
   }
-  if (horizon != horizon_) {
-    Extend(horizon, nullptr);
+  if (horizon != horizon_ && !Extend(horizon, nullptr)) {
+    return absl::DataLossError("a saved state's queues are longer than any may be");
   }
   POLYAK_RETURN_IF_ERROR(LoadRecords(in));
   POLYAK_RETURN_IF_ERROR(LoadDues(in));

@@ -84,7 +84,9 @@ class EventDrivenNetwork {
 
   bool Moves(Eigen::Index column) const { return gram_data_(column, column) > 0; }
   Vector PredictHorizon() const;
-  void Extend(const Vector& up_to, const Matrix* preactivations);
+  // Queues the entries up to there as well; false, and nothing is changed, if they would be too
+  // many.
+  bool Extend(Vector up_to, const Matrix* preactivations);
   void LookAtDue();
   void LookAtColumn(Eigen::Index column);
   double Preactivation(const Entry& entry, Eigen::Index column) const;

@@ -157,7 +157,9 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
                              2 * entries * shape.examples);
   const double queued = QueuedEntriesMax(width, shape.examples);
   const double gram_bytes = GramBytes(width, shape.examples);
-  constexpr double kEntryBytes = 24;
+  // In its queue; on the way there, twice as long as there are at worst; and records of flips, of a
+  // sixth of them.
+  constexpr double kEntryBytes = 24 + 32 + 16;
   constexpr double kPreactivationBytesMax = 256e6;
   cost.bytes = width * (shape.examples / 8 + 2) + kEntryBytes * queued + 8 * 12 * square +
                2 * 8 * shape.examples * shape.inputs +
@@ -166,9 +168,12 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   if (network->initial_hidden_weights != nullptr) {
     cost.bytes += 8 * width * shape.inputs;
   }
-  cost.saved_values = 6 * square + 2 * queued;
+  // Where every entry was looked at and a sixth of them has flipped.
+  cost.saved_values = 3 * square + 9 * shape.examples + 4 * queued + 32;
   if (gram_bytes <= kGramBytesMax) {
-    cost.saved_values = std::max(cost.saved_values, 3 * entries + 16);
+    constexpr double kBlock = 32;
+    cost.saved_values = std::max({cost.saved_values, 10 * entries + 3 * square,
+                                  3 * kBlock * std::ceil(width / kBlock) * shape.examples + 32});
   }
   return cost;
 }

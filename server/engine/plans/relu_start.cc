@@ -18,6 +18,8 @@ constexpr int64_t kBlockRows = 1024;
 constexpr int64_t kWordsOfBlock = kBlockRows / 64;
 // Blocks whose results are added up together, in their order, whoever computed them.
 constexpr int64_t kWaveBlocks = 64;
+// Activations of the blocks that are searched together, at most.
+constexpr int64_t kWaveEntries = 4'000'000;
 constexpr int kThreadsMax = 2;
 
 // What one thread works in.
@@ -73,24 +75,19 @@ void ComputeBlock(const ReluNetworkInstance& instance, int64_t first, int64_t ro
   }
 }
 
-// Calls visit(block, first row, rows, thread) for every block of a wave, each on one of the
+int64_t BlockCount(int64_t width) { return (width + kBlockRows - 1) / kBlockRows; }
+
+// Calls visit(slot, first row, rows, thread) for `some` blocks from one on, each on one of the
 // threads.
 template <typename Visit>
-void ForEachBlock(int64_t width, int64_t wave, int threads, const Visit& visit) {
-  const int64_t blocks = (width + kBlockRows - 1) / kBlockRows;
-  const int64_t begin = wave * kWaveBlocks;
-  const int64_t end = std::min(begin + kWaveBlocks, blocks);
+void ForEachBlock(int64_t width, int64_t begin, int64_t some, int threads, const Visit& visit) {
+  const int64_t end = std::min(begin + some, BlockCount(width));
   base::RunParts(threads, [&](int thread) {
     for (int64_t block = begin + thread; block < end; block += threads) {
       const int64_t first = block * kBlockRows;
       visit(block - begin, first, std::min(kBlockRows, width - first), thread);
     }
   });
-}
-
-int64_t WaveCount(int64_t width) {
-  constexpr int64_t kWaveRows = kBlockRows * kWaveBlocks;
-  return (width + kWaveRows - 1) / kWaveRows;
 }
 
 // More than one pays only where there is more than a block a thread.
@@ -158,13 +155,6 @@ Vector BlockOutputs(const ReluNetworkInstance& instance, int64_t first, const Ma
 
 }  // namespace
 
-double OutputWeight(const ReluNetworkInstance& instance, int64_t row) {
-  if (instance.output_weights != nullptr) {
-    return (*instance.output_weights)(row);
-  }
-  return RandomStream(instance.seed, DrawPurpose::kOutputWeights).Sign(static_cast<uint64_t>(row));
-}
-
 ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactivations) {
   const int64_t examples = instance.examples();
   const int threads = ThreadCount(instance.width);
@@ -175,11 +165,11 @@ ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactiv
     scratch.counts.assign(static_cast<size_t>(examples * examples), 0);
   }
   std::vector<Vector> outputs(static_cast<size_t>(kWaveBlocks));
-  for (int64_t wave = 0; wave < WaveCount(instance.width); ++wave) {
+  for (int64_t begin = 0; begin < BlockCount(instance.width); begin += kWaveBlocks) {
     for (Vector& output : outputs) {
       output = Vector::Zero(examples);
     }
-    ForEachBlock(instance.width, wave, threads,
+    ForEachBlock(instance.width, begin, kWaveBlocks, threads,
                  [&](int64_t slot, int64_t first, int64_t rows, int thread) {
                    Scratch& scratch = scratches[static_cast<size_t>(thread)];
                    ComputeBlock(instance, first, rows, scratch);
@@ -207,19 +197,22 @@ ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactiv
   return start;
 }
 
-std::vector<std::vector<NearEntry>> CollectNearEntries(const ReluNetworkInstance& instance,
-                                                       const Matrix* preactivations,
-                                                       const Vector& above, const Vector& up_to) {
+std::optional<std::vector<std::vector<NearEntry>>> CollectNearEntries(
+    const ReluNetworkInstance& instance, const Matrix* preactivations, const Vector& above,
+    const Vector& up_to, int64_t entries_max) {
   const int64_t examples = instance.examples();
   const int threads = preactivations == nullptr ? ThreadCount(instance.width) : 1;
+  const int64_t wave_blocks =
+      std::clamp<int64_t>(kWaveEntries / (kBlockRows * examples), 2, kWaveBlocks);
   std::vector<Scratch> scratches(static_cast<size_t>(threads));
   std::vector<std::vector<NearEntry>> near(static_cast<size_t>(examples));
-  std::vector<std::vector<std::pair<int32_t, NearEntry>>> found(static_cast<size_t>(kWaveBlocks));
-  for (int64_t wave = 0; wave < WaveCount(instance.width); ++wave) {
+  std::vector<std::vector<std::pair<int32_t, NearEntry>>> found(static_cast<size_t>(wave_blocks));
+  int64_t left = entries_max;
+  for (int64_t begin = 0; begin < BlockCount(instance.width); begin += wave_blocks) {
     for (auto& entries : found) {
       entries.clear();
     }
-    ForEachBlock(instance.width, wave, threads,
+    ForEachBlock(instance.width, begin, wave_blocks, threads,
                  [&](int64_t slot, int64_t first, int64_t rows, int thread) {
                    Scratch& scratch = scratches[static_cast<size_t>(thread)];
                    if (preactivations == nullptr) {
@@ -239,6 +232,10 @@ std::vector<std::vector<NearEntry>> CollectNearEntries(const ReluNetworkInstance
                    }
                  });
     for (const auto& entries : found) {
+      left -= static_cast<int64_t>(entries.size());
+      if (left < 0) {
+        return std::nullopt;
+      }
       for (const auto& [column, entry] : entries) {
         near[static_cast<size_t>(column)].push_back(entry);
       }

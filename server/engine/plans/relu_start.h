@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "server/engine/linalg/types.h"
@@ -28,17 +29,15 @@ struct NearEntry {
   uint32_t row;
 };
 
-// By column i, in ascending order of rows: the entries with above_i < |z_ri| <= up_to_i.
+// By column i, in ascending order of rows: the entries with above_i < |z_ri| <= up_to_i; nothing if
+// there are more than entries_max of them, which is noticed before they take memory.
 //   preactivations: Z, or null: then it is computed again from the weights.
 // Cost: as StartReluNetwork, or O(m n) where Z is given.
-std::vector<std::vector<NearEntry>> CollectNearEntries(const ReluNetworkInstance& instance,
-                                                       const Matrix* preactivations,
-                                                       const Vector& above, const Vector& up_to);
+std::optional<std::vector<std::vector<NearEntry>>> CollectNearEntries(
+    const ReluNetworkInstance& instance, const Matrix* preactivations, const Vector& above,
+    const Vector& up_to, int64_t entries_max);
 
 // Z (m x n) at the start.   Cost: m d normals, 2 m n d flops.
 Matrix InitialPreactivations(const ReluNetworkInstance& instance);
-
-// a_r, without the vector of all of them.
-double OutputWeight(const ReluNetworkInstance& instance, int64_t row);
 
 }  // namespace polyak::engine

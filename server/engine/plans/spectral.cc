@@ -23,8 +23,10 @@ class SpectralStepper : public Stepper {
       : instance_(std::move(instance)),
         method_(method),
         factors_{method.step_size, method.momentum, method.gradient_weight, method.memory_weight},
-        eigenvalues_(instance_->is_diagonal() ? std::get<Vector>(instance_->hessian)
-                                              : instance_->spectrum.eigenvalues),
+        // Rounding takes zeros of a singular Hessian below 0, where a loss can't be.
+        eigenvalues_(instance_->is_diagonal()
+                         ? std::get<Vector>(instance_->hessian)
+                         : Vector(instance_->spectrum.eigenvalues.cwiseMax(0))),
         coordinates_(Start(*instance_)),
         memory_(instance_->dimension()) {
     Sum(kernels_.diagonal_sums(coordinates_.padded_size(), eigenvalues_.data(),

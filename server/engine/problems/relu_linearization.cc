@@ -9,8 +9,7 @@ ReluLinearization LinearizeReluNetwork(const ReluNetworkInstance& instance) {
   // Blocks of a fixed size, summed in their order: the same bits whatever the machine.
   constexpr int64_t kBlockRows = 1024;
   const int64_t examples = instance.examples();
-  const Vector scaled_output =
-      OutputWeights(instance) / std::sqrt(static_cast<double>(instance.width));
+  const double root_width = std::sqrt(static_cast<double>(instance.width));
   Matrix counts =
       Matrix::Zero(examples, examples);  // sum_r 1[z_ri > 0] 1[z_rj > 0], exact whole numbers
   Vector output = Vector::Zero(examples);
@@ -19,7 +18,11 @@ ReluLinearization LinearizeReluNetwork(const ReluNetworkInstance& instance) {
     Matrix weights(rows, instance.input_dimension());
     FillInitialHiddenWeights(instance, first, weights);
     Matrix block = weights * instance.features.transpose();
-    output.noalias() += block.cwiseMax(0.0).transpose() * scaled_output.segment(first, rows);
+    Vector scaled_output(rows);
+    for (int64_t r = 0; r < rows; ++r) {
+      scaled_output(r) = OutputWeight(instance, first + r) / root_width;
+    }
+    output.noalias() += block.cwiseMax(0.0).transpose() * scaled_output;
     block = (block.array() > 0).cast<double>();
     counts.noalias() += block.transpose() * block;
   }

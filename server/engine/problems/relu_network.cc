@@ -135,6 +135,13 @@ Vector OutputWeights(const ReluNetworkInstance& instance) {
   return weights;
 }
 
+double OutputWeight(const ReluNetworkInstance& instance, int64_t row) {
+  if (instance.output_weights != nullptr) {
+    return (*instance.output_weights)(row);
+  }
+  return RandomStream(instance.seed, DrawPurpose::kOutputWeights).Sign(static_cast<uint64_t>(row));
+}
+
 std::unique_ptr<Problem> MakeReluNetworkProblem(
     std::shared_ptr<const ReluNetworkInstance> instance) {
   return std::make_unique<ReluNetwork>(std::move(instance));

@@ -42,6 +42,8 @@ absl::StatusOr<std::shared_ptr<const ReluNetworkInstance>> MakeReluNetworkInstan
 void FillInitialHiddenWeights(const ReluNetworkInstance& instance, int64_t first, Matrix& weights);
 // a (m): sign r of stream kOutputWeights, or the given ones.
 Vector OutputWeights(const ReluNetworkInstance& instance);
+// a_r, without the vector of all of them.
+double OutputWeight(const ReluNetworkInstance& instance, int64_t row);
 
 // The network linearised at its start: H0_ij = x_i.x_j (1/m) sum_r 1[z_ri > 0] 1[z_rj > 0] (n x n),
 // xi_0 = f - y (n).

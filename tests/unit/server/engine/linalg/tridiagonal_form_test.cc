@@ -1,5 +1,7 @@
 #include "server/engine/linalg/tridiagonal_form.h"
 
+#include <cmath>
+
 #include "gtest/gtest.h"
 #include "tests/unit/server/engine/linalg/symmetric_samples.h"
 
@@ -60,6 +62,27 @@ TEST(TridiagonalForm, ReadsTheLowerTriangleOnly) {
   const TridiagonalForm form(matrix);
   EXPECT_EQ(form.diagonal(), expected.diagonal());
   EXPECT_EQ(form.off_diagonal(), expected.off_diagonal());
+}
+
+// Entries whose squares are not normal numbers: what is 32 off the diagonal stands alone in its
+// column, and no digits are left of its square.
+TEST(TridiagonalForm, IsOrthogonalWhereEntriesAreTinyBesideOthers) {
+  constexpr Eigen::Index kDimension = 200;
+  for (const double decay : {0.3600, 0.3625, 0.3632}) {
+    Matrix matrix(kDimension, kDimension);
+    for (Eigen::Index j = 0; j < kDimension; ++j) {
+      for (Eigen::Index i = 0; i < kDimension; ++i) {
+        matrix(i, j) = std::exp(-decay * static_cast<double>((i - j) * (i - j)));
+      }
+    }
+    const TridiagonalForm form(matrix);
+    const double rounding = ReductionRounding(kDimension, 1);
+    for (const Eigen::Index k : {0, 31, 32, 33, 100, 199}) {
+      EXPECT_NEAR(form.Combination(Vector::Unit(kDimension, k)).norm(), 1, rounding) << decay;
+    }
+    EXPECT_NEAR(form.diagonal().sum(), matrix.trace(), rounding * kDimension) << decay;
+    EXPECT_NEAR(Whole(form).norm(), matrix.norm(), rounding * matrix.norm()) << decay;
+  }
 }
 
 TEST(TridiagonalForm, OfZeroIsZero) {

@@ -56,7 +56,9 @@ TEST(CollectNearEntries, FindsThoseBetweenTwoDistances) {
   Vector up_to(4);
   up_to << 0.1, 0.2, 100, 5;
   for (const Matrix* kept : {static_cast<const Matrix*>(nullptr), &z}) {
-    const auto near = CollectNearEntries(*instance, kept, above, up_to);
+    const auto found = CollectNearEntries(*instance, kept, above, up_to, 20'000);
+    ASSERT_TRUE(found.has_value());
+    const auto& near = *found;
     ASSERT_EQ(near.size(), 4u);
     for (Eigen::Index i = 0; i < 4; ++i) {
       size_t k = 0;
@@ -73,6 +75,9 @@ TEST(CollectNearEntries, FindsThoseBetweenTwoDistances) {
     }
     EXPECT_GT(near[0].size(), 100u);
     EXPECT_TRUE(near[3].empty());
+    const auto all = static_cast<int64_t>(near[0].size() + near[1].size() + near[2].size());
+    EXPECT_TRUE(CollectNearEntries(*instance, kept, above, up_to, all).has_value());
+    EXPECT_FALSE(CollectNearEntries(*instance, kept, above, up_to, all - 1).has_value());
   }
 }
 
