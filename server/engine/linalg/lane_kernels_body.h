@@ -8,6 +8,8 @@
 
 #include "server/engine/linalg/lane_kernels.h"
 
+// Each source that includes this must have code of its own, for its own registers.
+// NOLINTBEGIN(google-build-namespaces,misc-definitions-in-headers)
 namespace polyak::engine {
 namespace {
 
@@ -417,3 +419,4 @@ constexpr LaneKernels KernelsCalled(const char* name) {
 
 }  // namespace
 }  // namespace polyak::engine
+// NOLINTEND(google-build-namespaces,misc-definitions-in-headers)
