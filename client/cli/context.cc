@@ -129,10 +129,13 @@ client::Client Context::Connect() const {
 
 ExitCode Fail(const Context& context, const absl::Status& status) {
   const ExitCode code = ExitCodeOf(status);
-  if (absl::IsUnavailable(status)) {
+  if (absl::IsUnavailable(status) && client::ErrorReason(status).empty()) {
     std::cerr
         << "polyak: can't reach the server at " << context.server << ": " << status.message()
         << "\n  Is polyakd running there? --server=ADDRESS or POLYAK_SERVER names another one.\n";
+  } else if (absl::IsUnavailable(status)) {
+    std::cerr << "polyak: the server at " << context.server << " can't do this for now ("
+              << client::ErrorReason(status) << "): " << client::Explain(status) << "\n";
   } else if (absl::IsDeadlineExceeded(status)) {
     std::cerr << "polyak: the server at " << context.server
               << " took too long to answer; what was asked for may have been done all the same\n";

@@ -9,7 +9,7 @@ const char* ExitCodeHelp() {
          "    2  usage: unknown flag, missing argument, unreadable file\n"
          "    3  no such job\n"
          "    4  authentication\n"
-         "    5  the server can't be reached\n"
+         "    5  the server can't be reached, or can't answer for now\n"
          "    6  the job diverged\n"
          "    7  the job was cancelled\n"
          "    8  the job ended before the tolerance it was asked for\n"

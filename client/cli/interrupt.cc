@@ -16,11 +16,13 @@ constexpr int kInterruptedExitCode = 130;
 struct Interrupts {
   std::stop_source stop;
   std::atomic<bool> somebody_listens = false;
+  std::atomic<bool> waits_for_job = false;
 };
 
-[[noreturn]] void EndNow() {
-  constexpr std::string_view kText = "polyak: interrupted; jobs go on\n";
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kText.data(), kText.size());
+[[noreturn]] void EndNow(bool waits_for_job) {
+  const std::string_view text =
+      waits_for_job ? "polyak: interrupted; jobs go on\n" : "polyak: interrupted\n";
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());
   _exit(kInterruptedExitCode);
 }
 
@@ -37,11 +39,11 @@ Interrupts& TakenInterrupts() {
       int signal = 0;
       sigwait(&signals, &signal);
       if (!taken.somebody_listens) {
-        EndNow();
+        EndNow(taken.waits_for_job);
       }
       taken.stop.request_stop();
       sigwait(&signals, &signal);
-      EndNow();
+      EndNow(taken.waits_for_job);
     }).detach();
     return taken;
   }();
@@ -52,7 +54,10 @@ Interrupts& TakenInterrupts() {
 
 void TakeInterrupts() { TakenInterrupts(); }
 
+void WaitForJob() { TakenInterrupts().waits_for_job = true; }
+
 std::stop_token InterruptToken() {
+  WaitForJob();
   TakenInterrupts().somebody_listens = true;
   return TakenInterrupts().stop.get_token();
 }

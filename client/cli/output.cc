@@ -23,6 +23,31 @@ size_t Columns(std::string_view text) {
   }));
 }
 
+// Whether a code point of one or two bytes at `text[k]` controls a terminal: C0, DELETE and C1.
+bool IsControl(std::string_view text, size_t k) {
+  const auto byte = static_cast<unsigned char>(text[k]);
+  const unsigned next = k + 1 < text.size() ? static_cast<unsigned char>(text[k + 1]) : 0;
+  return byte < 0x20 || byte == 0x7f || (byte == 0xc2 && next >= 0x80 && next < 0xa0);
+}
+
+// "\n" and "\t" as they are written in C, others as "\x1b".
+std::string EscapeControls(std::string_view text) {
+  std::string escaped;
+  for (size_t k = 0; k < text.size(); ++k) {
+    if (!IsControl(text, k)) {
+      escaped += text[k];
+    } else if (text[k] == '\n') {
+      escaped += "\\n";
+    } else if (text[k] == '\t') {
+      escaped += "\\t";
+    } else {
+      k += text[k] == '\xc2' ? 1 : 0;  // C1: its second byte is the code point
+      absl::StrAppendFormat(&escaped, "\\x%02x", static_cast<unsigned char>(text[k]));
+    }
+  }
+  return escaped;
+}
+
 void AppendRow(const std::vector<std::string>& cells, const std::vector<size_t>& widths,
                std::string& text) {
   std::string line;
@@ -86,7 +111,13 @@ void Emit(const YAML::Node& node, YAML::Emitter& emitter) {
 
 }  // namespace
 
-std::string FormatTable(const TextTable& table) {
+std::string FormatTable(const TextTable& raw) {
+  TextTable table = raw;
+  for (auto& row : table.rows) {
+    for (std::string& cell : row) {
+      cell = EscapeControls(cell);
+    }
+  }
   std::vector<size_t> widths;
   for (const std::string& title : table.titles) {
     widths.push_back(Columns(title));

@@ -18,7 +18,8 @@ struct TextTable {
   std::vector<std::vector<std::string>> rows;
 };
 
-// Columns padded to their widest cell, two spaces apart; no trailing spaces.
+// Columns padded to their widest cell, two spaces apart; no trailing spaces. Control characters of
+// cells are escaped: names that others gave must not move the cursor of whoever lists them.
 std::string FormatTable(const TextTable& table);
 
 // RFC 4180: cells with a comma, quote or line end are quoted.

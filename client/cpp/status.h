@@ -26,7 +26,8 @@ std::vector<FieldViolation> FieldViolations(const absl::Status& status);
 // When the server says that a later try can help: how much later.
 std::optional<absl::Duration> RetryDelay(const absl::Status& status);
 
-// The server's stable reason ("JOB_EXPIRED"), or empty.
+// The server's stable reason ("JOB_EXPIRED"), or empty: no server has said this, as where none can
+// be reached.
 std::string ErrorReason(const absl::Status& status);
 
 // For a person: the message, then one line a refused field.

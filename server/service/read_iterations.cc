@@ -45,7 +45,7 @@ grpc::ServerUnaryReactor* TrainingService::ReadIterations(
     const auto reader =
         std::make_shared<IterationReader>(read->job, read->options, read->after_iteration);
     reader->Defer(jobs_, [reactor, response, max_records, job = read->job, reader] {
-      reactor->Finish(ToGrpcStatus(Fill(*job, *reader, max_records, *response)));
+      reactor->Finish(ToGrpcStatus(jobs::WithDetails(Fill(*job, *reader, max_records, *response))));
     });
   });
   return reactor;

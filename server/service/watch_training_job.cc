@@ -166,7 +166,7 @@ class WatchReactor : public grpc::ServerWriteReactor<Event> {
   }
 
   void Send(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    status.ok() ? Write() : FinishOnce(ToGrpcStatus(status));
+    status.ok() ? Write() : FinishOnce(ToGrpcStatus(jobs::WithDetails(status)));
   }
 
   void Write() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {

@@ -113,9 +113,9 @@ void AddSend(CLI::App& datasets, const Context& context, Action& action) {
   command
       ->add_option(
           "file", flags->file,
-          "an example a line: features, then targets, separated by commas, semicolons, tabs "
-          "or blanks; a first line without numbers is taken for titles; - reads standard "
-          "input")
+          "an example a line: features, then targets, with decimal points, separated by commas, "
+          "semicolons, tabs or blanks, one of them throughout; a first line without numbers is "
+          "taken for titles; - reads standard input")
       ->required()
       ->type_name("FILE");
   command->add_option("--targets", flags->targets, "how many of the last columns are targets")

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/follow.h"
+#include "client/cli/interrupt.h"
 
 namespace polyak::cli {
 namespace {
@@ -128,6 +129,7 @@ void RegisterWait(CLI::App& program, const Context& context, Action& action) {
     action = [job, seconds, &context] {
       const absl::Duration timeout =
           *seconds > 0 ? absl::Seconds(*seconds) : absl::InfiniteDuration();
+      WaitForJob();
       const auto ended = context.Connect().Wait(client::JobName(*job), timeout);
       const ExitCode code = PrintOrFail(context, ended);
       return ended.ok() && !ended->has_end_time() ? kWaitTimedOut : code;

@@ -7,6 +7,7 @@
 
 #include "client/cli/commands/commands.h"
 #include "client/cli/follow.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/problem_commands.h"
 
 namespace polyak::cli {
@@ -69,6 +70,7 @@ ExitCode Submit(const Context& context, const SubmitFlags& flags, v1::TrainingJo
     options.name = job->name();
     return FollowAndReport(context, options);
   }
+  WaitForJob();
   job = client.Wait(job->name(), absl::InfiniteDuration());
   return job.ok() ? PrintJob(context, *job) : Fail(context, job.status());
 }

@@ -4,9 +4,12 @@
 #include <sstream>
 #include <string>
 
+#include "client/cpp/status.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/json_util.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "gtest/gtest.h"
 
 namespace polyak::cli {
@@ -138,6 +141,20 @@ TEST(Fail, SaysOnStandardErrorWhatToDoAboutAServerThatIsNotThere) {
   EXPECT_THAT(errors.text(), HasSubstr("127.0.0.1:9"));
   EXPECT_THAT(errors.text(), HasSubstr("refused"));
   EXPECT_THAT(errors.text(), HasSubstr("POLYAK_SERVER"));
+}
+
+TEST(Fail, ToldByAServerThatItCantAnswerForNowGivesItsWords) {
+  google::rpc::ErrorInfo info;
+  info.set_reason("STORE_UNAVAILABLE");
+  google::rpc::Status details;
+  details.add_details()->PackFrom(info);
+  const absl::Status status = client::ToAbslStatus(
+      {grpc::StatusCode::UNAVAILABLE, "open x.trace: Is a directory", details.SerializeAsString()});
+  const Captured errors(std::cerr);
+  EXPECT_EQ(Fail(Context(), status), kUnreachable);
+  EXPECT_EQ(errors.text(),
+            "polyak: the server at 127.0.0.1:50051 can't do this for now (STORE_UNAVAILABLE): open "
+            "x.trace: Is a directory\n");
 }
 
 TEST(Fail, OtherErrorsAreOneLine) {

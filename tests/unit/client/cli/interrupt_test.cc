@@ -40,8 +40,19 @@ TEST_F(InterruptDeathTest, WithoutAListenerTheFirstSignalEndsTheProgram) {
           kill(getpid(), signal);
           BlockForEver();
         },
-        ::testing::ExitedWithCode(kInterrupted), "interrupted; jobs go on");
+        ::testing::ExitedWithCode(kInterrupted), "polyak: interrupted\n$");
   }
+}
+
+TEST_F(InterruptDeathTest, AProgramThatWaitsForAJobSaysThatJobsGoOn) {
+  EXPECT_EXIT(
+      {
+        TakeInterrupts();
+        WaitForJob();
+        kill(getpid(), SIGTERM);
+        BlockForEver();
+      },
+      ::testing::ExitedWithCode(kInterrupted), "polyak: interrupted; jobs go on\n$");
 }
 
 TEST_F(InterruptDeathTest, AListenerHearsTheFirstSignalAndTheProgramGoesOn) {

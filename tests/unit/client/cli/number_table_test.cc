@@ -35,6 +35,26 @@ TEST(NumberTable, NamesTheLineOfWhatItRefuses) {
   EXPECT_THAT(refusal("\n\n"), HasSubstr("data.csv has no row"));
 }
 
+TEST(NumberTable, TakesNoDecimalCommaForASeparator) {
+  const auto refusal = [](const char* text) {
+    return std::string{ParseNumberTable(text, "data.csv").status().message()};
+  };
+  EXPECT_THAT(refusal("1,5;2,5\n3,5;4,5\n"),
+              HasSubstr("data.csv, line 1: has ',', and the data are separated by ';'; accepted: "
+                        "one separator for all lines, and decimal points"));
+  EXPECT_THAT(refusal("1.5\t2.5\n3,5\t4.5\n"),
+              HasSubstr("line 2: has ',', and the data are separated by a tab"));
+  EXPECT_THAT(refusal("1,5;2,5\n3;4\n"), HasSubstr("line 1: has ','"));
+  // A line of one number shows it only by what separates the others.
+  EXPECT_THAT(refusal("a;b\n1,5\n"), HasSubstr("line 2: has ','"));
+  EXPECT_THAT(refusal("1,5\n3;4\n"), HasSubstr("line 1: has ','"));
+  EXPECT_THAT(refusal("1;2\t3\n"), HasSubstr("line 1: has a tab"));
+  EXPECT_THAT(refusal("1\t2;3\n"), HasSubstr("line 1: has ';', and the data are separated by a"));
+  const auto titled = ParseNumberTable("length, cm;width\n1;2\n", "data.csv");
+  ASSERT_TRUE(titled.ok()) << titled.status();
+  EXPECT_THAT(titled->values, ElementsAre(1, 2));
+}
+
 TEST(NumberTable, SaysWhichFileCantBeRead) {
   EXPECT_THAT(std::string{ReadNumberTable("/nowhere/x.csv").status().message()},
               HasSubstr("can't read the data file '/nowhere/x.csv': No such file"));

@@ -33,6 +33,23 @@ TEST(FormatTable, CountsCharactersNotBytes) {
   EXPECT_EQ(FormatTable(table), "name    b\nPoly\xc3\xa1k  x\n");
 }
 
+TEST(FormatTable, EscapesWhatWouldControlATerminal) {
+  TextTable table;
+  table.titles = {"name", "b"};
+  table.rows = {{"\033]0;me\a", "x"},
+                {std::string("a\0b\nc\td\x7f", 8), "x"},
+                {"\xc2\x9b"
+                 "2J\xc2\xa0",
+                 "x"},  // U+009B, and U+00A0, which is a blank
+                {"back\\slash", "x"}};
+  EXPECT_EQ(FormatTable(table),
+            "name              b\n"
+            "\\x1b]0;me\\x07     x\n"
+            "a\\x00b\\nc\\td\\x7f  x\n"
+            "\\x9b2J\xc2\xa0           x\n"
+            "back\\slash        x\n");
+}
+
 TEST(FormatCsv, QuotesCellsThatWouldBreakARow) {
   TextTable table;
   table.titles = {"name", "value"};
