@@ -85,13 +85,6 @@ absl::Status Jobs::CheckFits(const v1::Forecast& forecast, spec::Violations& vio
                                    disk_bytes / 1e6));
     return InvalidArgument(violations);
   }
-  if (forecast.setup_operations() > options_.limits.setup_operations) {
-    violations.Add("spec",
-                   absl::StrFormat("needs %.2g operations before its first record; accepted: "
-                                   "up to %.2g on this server",
-                                   forecast.setup_operations(), options_.limits.setup_operations));
-    return InvalidArgument(violations);
-  }
   const double needed = MemoryNeeded(forecast);
   if (needed > options_.limits.memory_bytes) {
     const std::string trace =
@@ -103,6 +96,13 @@ absl::Status Jobs::CheckFits(const v1::Forecast& forecast, spec::Violations& vio
                    absl::StrFormat("needs %.4g MB of memory%s; accepted: up to %.4g MB on this "
                                    "server",
                                    needed / 1e6, trace, options_.limits.memory_bytes / 1e6));
+    return InvalidArgument(violations);
+  }
+  if (forecast.setup_operations() > options_.limits.setup_operations) {
+    violations.Add("spec",
+                   absl::StrFormat("needs %.2g operations before its first record; accepted: "
+                                   "up to %.2g on this server",
+                                   forecast.setup_operations(), options_.limits.setup_operations));
     return InvalidArgument(violations);
   }
   return absl::OkStatus();

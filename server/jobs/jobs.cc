@@ -183,8 +183,7 @@ void Jobs::OpenParameters(const std::string& name, int64_t computed_max, Paramet
       absl::StatusOr<runner::FinalParameters> parameters;
       try {
         parameters = runner::OpenFinalParameters(
-            *snapshot, runs_,
-            {computed_max, [this](double bytes) { return HoldMemory(bytes); }},
+            *snapshot, runs_, {computed_max, [this](double bytes) { return HoldMemory(bytes); }},
             options_.limits.datasets);
       } catch (const std::bad_alloc&) {
         return done(ResourceExhausted("MEMORY_IN_USE", "memory",

@@ -108,10 +108,10 @@ grpc::ServerWriteReactor<Block>* TrainingService::ReadParameters(
     return new RefusedStream<Block>(status);
   }
   auto* const reactor = new ParametersReactor(jobs_, watchers_);
-  jobs_.OpenParameters(
-      request->name(), options_.max_read_parameters, [this, reactor](auto parameters) {
-        reactor->Begin(std::move(parameters), options_.max_read_parameters);
-      });
+  jobs_.OpenParameters(request->name(), options_.max_read_parameters,
+                       [this, reactor](auto parameters) {
+                         reactor->Begin(std::move(parameters), options_.max_read_parameters);
+                       });
   return reactor;
 }
 

@@ -216,7 +216,7 @@ TEST(ReducedReluEquality, RandomNetworksRunAsByDense) {
   for (int method = 0; method < 3; ++method) {
     Found found;
     for (int k = 0; k < NetworksPerMethod(); ++k) {
-      const auto seed = static_cast<uint64_t>(1000 * k + method);
+      const auto seed = uint64_t{1000} * static_cast<uint64_t>(k) + static_cast<uint64_t>(method);
       Draw draw(seed);
       const ReluNetworkSpec spec = DrawNetwork(draw);
       const auto& data = *std::get<std::shared_ptr<const Dataset>>(spec.dataset.source);
@@ -245,7 +245,8 @@ TEST(ReducedReluEquality, RandomNetworksRunAsByDenseWithTheParametersOfTheTheore
   for (int method = 0; method < 3; ++method) {
     Found found;
     for (int k = 0; k < NetworksPerMethod(); ++k) {
-      const auto seed = static_cast<uint64_t>(1000 * k + 500 + method);
+      const auto seed =
+          uint64_t{1000} * static_cast<uint64_t>(k) + 500 + static_cast<uint64_t>(method);
       Draw draw(seed);
       ReluNetworkSpec spec;
       SyntheticDataSpec data;

@@ -33,8 +33,8 @@ struct StepFactors {
 inline constexpr double kLeastCoordinate = 0x1p-511;
 inline constexpr double kLeastMemory = 0x1p-960;
 
-// Columns to be annihilated of a matrix of size 1 that are this short are taken for 0: their squares
-// are not normal numbers, and a reflector made of them would not be orthogonal.
+// Columns to be annihilated of a matrix of size 1 that are this short are taken for 0: their
+// squares are not normal numbers, and a reflector made of them would not be orthogonal.
 inline constexpr double kLeastColumn = 0x1p-480;
 
 // What is known of a point v with gradient g.

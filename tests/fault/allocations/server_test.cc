@@ -124,6 +124,7 @@ class User {
     client::ClientOptions options;
     options.server = address;
     options.give_up_after = absl::Seconds(120);
+    options.call_timeout = absl::Seconds(100);  // of a machine with other work to do
     return options;
   }
 
@@ -305,8 +306,11 @@ TEST_F(ServerAllocations, NothingAcknowledgedIsLostAndEveryRecordIsTheSame) {
       const std::string errors = server.process().Errors();
       const int code = server.process().Wait();
       ++exits[code];
-      // By abort(), or by the catalogue, which can't tell what it has kept.
-      EXPECT_TRUE(code == 128 + SIGABRT || code == 70) << code << "\n" << errors;
+      // By abort(), or by the catalogue, which can't tell what it has kept, or by gRPC, which now
+      // and then follows the null pointer of an allocation that failed.
+      EXPECT_TRUE(code == 128 + SIGABRT || code == 70 || code == 128 + SIGSEGV) << code << "\n"
+                                                                                << errors;
+      EXPECT_LE(exits[128 + SIGSEGV], 1 + k / 10) << errors;
     } else {
       ++survived;
       if (random() % 2 == 0) {
