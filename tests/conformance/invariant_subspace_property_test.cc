@@ -98,8 +98,8 @@ Drawn Draw() {
   return drawn;
 }
 
-// What the sums of a step round by: products of up to 70 terms in up to 9 layers.
-constexpr double kPerturbation = 32 * kEpsilon;
+// Of each weight: less than what its rounding does to the outputs later.
+constexpr double kPerturbation = 4 * kEpsilon;
 
 // DENSE from weights a few roundings away. Small networks far from their targets follow no linear
 // dynamics, and some runs double any difference at every step: then two programs that round
