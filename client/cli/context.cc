@@ -201,4 +201,14 @@ std::string Describe(const v1::TrainingJobSpec& spec) {
   return absl::StrCat(ProblemName(spec), ", ", MethodName(spec.optimizer()));
 }
 
+std::string DescribeEnd(const v1::TrainingJob& job) {
+  if (job.has_error()) {
+    return absl::StrCat(job.name(), " failed: ", job.error().message());
+  }
+  const std::string ended =
+      absl::StrCat(job.name(), " ended: ", ReasonName(job.termination().reason()));
+  return job.has_summary() ? absl::StrCat(ended, " at iteration ", job.summary().iterations())
+                           : absl::StrCat(ended, " before its first record");
+}
+
 }  // namespace polyak::cli

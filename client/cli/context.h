@@ -43,4 +43,7 @@ std::string VerdictName(v1::Certificate::Verdict verdict);
 // What a job is in a few words: "quadratic, Polyak's momentum".
 std::string Describe(const v1::TrainingJobSpec& spec);
 
+// How a job ended, in a line: "trainingJobs/a ended: CONVERGED at iteration 312".
+std::string DescribeEnd(const v1::TrainingJob& job);
+
 }  // namespace polyak::cli

@@ -313,8 +313,7 @@ ExitCode FollowAndReport(const Context& context, const FollowOptions& options) {
     *event.mutable_terminal()->mutable_training_job() = *ended;
     PrintMessage(context, event);
   } else if (!context.quiet) {
-    std::cerr << ended->name() << " ended: " << ReasonName(ended->termination().reason())
-              << " at iteration " << ended->summary().iterations() << "\n";
+    std::cerr << DescribeEnd(*ended) << "\n";
   }
   return ExitCodeOf(*ended);
 }

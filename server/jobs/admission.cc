@@ -218,6 +218,10 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   if (draining()) {
     return done(Draining());
   }
+  if (absl::Status usable = runner::CheckNamedDataset(request.spec(), options_.limits.datasets);
+      !usable.ok()) {
+    return done(WithDetails(usable));
+  }
   auto admission = std::make_shared<Admission>();
   spec::Violations violations = CheckRequest(request);
   auto parsed = spec::ParseTrainingJobSpec(request.spec(), options_.limits, violations);
@@ -361,6 +365,10 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
 void Jobs::Preview(const v1::TrainingJobSpec& spec, PreviewDone done) {
   if (draining()) {
     return done(Draining());
+  }
+  if (absl::Status usable = runner::CheckNamedDataset(spec, options_.limits.datasets);
+      !usable.ok()) {
+    return done(WithDetails(usable));
   }
   spec::Violations violations;
   auto parsed = spec::ParseTrainingJobSpec(spec, options_.limits, violations);

@@ -46,6 +46,14 @@ std::string Megabytes(int64_t bytes) {
   return absl::StrFormat("%.4g MB", static_cast<double>(bytes) / 1e6);
 }
 
+// An error of the store with what can be done about it.
+absl::Status ForSender(const absl::Status& status) {
+  return WithDetails(
+      absl::IsDataLoss(status)
+          ? absl::DataLossError(absl::StrCat(std::string{status.message()}, "; send it again"))
+          : status);
+}
+
 absl::Status CheckHeader(const v1::DatasetHeader& header, const Datasets::Options& options) {
   spec::Violations violations;
   const spec::Limits& limits = options.limits;
@@ -90,9 +98,15 @@ Datasets::~Datasets() {
 absl::Status Datasets::Load() {
   POLYAK_ASSIGN_OR_RETURN(const auto loaded, store_.Load());
   const base::MutexLock lock(&mutex_);
-  for (const v1::StoredDataset& dataset : loaded) {
+  for (const v1::StoredDataset& dataset : loaded.datasets) {
     bytes_ += BytesOf(dataset);
     entries_[dataset.name()] = std::make_shared<const Entry>(Entry{dataset});
+  }
+  for (const auto& [name, status] : loaded.unusable) {
+    spec::Violations no_name;  // a file that no upload has made
+    if (spec::CheckDatasetName(name, no_name) && engine::FindBuiltInDataset(name) == nullptr) {
+      unusable_[name] = ForSender(status);
+    }
   }
   return absl::OkStatus();
 }
@@ -113,6 +127,12 @@ std::optional<engine::StoredDataSpec> Datasets::Find(const std::string& name) co
   spec.output_dimension = entry->dataset.output_dimension();
   spec.load = [this, entry](int64_t count) { return Read(*entry, count); };
   return spec;
+}
+
+absl::Status Datasets::CheckUsable(const std::string& name) const {
+  const base::MutexLock lock(&mutex_);
+  const auto found = unusable_.find(name);
+  return found == unusable_.end() ? absl::OkStatus() : found->second;
 }
 
 absl::StatusOr<engine::Dataset> Datasets::Read(const Entry& entry, int64_t count) const {
@@ -139,7 +159,7 @@ absl::StatusOr<engine::Dataset> Datasets::Read(const Entry& entry, int64_t count
     }
   });
   NoteRead(dataset.name(), status);
-  POLYAK_RETURN_IF_ERROR(status);
+  POLYAK_RETURN_IF_ERROR(ForSender(status));
   return data;
 }
 
@@ -161,6 +181,9 @@ absl::StatusOr<v1::StoredDataset> Datasets::Get(const std::string& name) const {
     return Describe(*built_in);
   }
   const base::MutexLock lock(&mutex_);
+  if (const auto unusable = unusable_.find(name); unusable != unusable_.end()) {
+    return unusable->second;
+  }
   const auto found = entries_.find(name);
   if (found == entries_.end()) {
     return DatasetNotFound(name);
@@ -240,7 +263,7 @@ void Datasets::Delete(const std::string& name, Done done) {
                                                 " ships with the server; accepted: a data "
                                                 "set that was sent")));
   }
-  if (const auto found = Get(name); !found.ok()) {
+  if (const auto found = Get(name); !found.ok() && CheckUsable(name).ok()) {
     return done(found.status());
   }
   {
@@ -263,23 +286,25 @@ void Datasets::Delete(const std::string& name, Done done) {
     if (!taken.ok()) {
       return done(taken.status());
     }
-    jobs_.FindDatasetUse(name, [this, dataset = *taken, done](const auto& use_now) {
-      if (const absl::Status used = CheckUse(dataset.name(), use_now); !used.ok()) {
-        Keep(dataset);
+    jobs_.FindDatasetUse(name, [this, taken = *taken, done](const auto& use_now) {
+      if (const absl::Status used = CheckUse(taken.name, use_now); !used.ok()) {
+        Keep(taken);
         return done(used);
       }
-      Run([this, dataset, done] { Remove(dataset, done); });
+      Run([this, taken, done] { Remove(taken, done); });
     });
   });
 }
 
-absl::StatusOr<v1::StoredDataset> Datasets::TakeOut(const std::string& name) {
+absl::StatusOr<Datasets::Taken> Datasets::TakeOut(const std::string& name) {
   const base::MutexLock lock(&mutex_);
   const auto found = entries_.find(name);
-  if (found == entries_.end()) {
+  const auto unusable = unusable_.find(name);
+  if (found == entries_.end() && unusable == unusable_.end()) {
     return DatasetNotFound(name);
   }
-  if (found->second.use_count() > 1) {
+  if (found != entries_.end() &&
+      (found->second.use_count() > 1 || found->second->name_held.use_count() > 1)) {
     return FailedPrecondition(
         "DATASET_IN_USE", name,
         absl::StrCat(name, " is used by a job; accepted: one that no job refers to"));
@@ -287,27 +312,38 @@ absl::StatusOr<v1::StoredDataset> Datasets::TakeOut(const std::string& name) {
   if (!busy_.insert(name).second) {
     return WithDetails(absl::UnavailableError(absl::StrCat(name, " is just being stored")));
   }
-  v1::StoredDataset dataset = found->second->dataset;
-  entries_.erase(found);
-  return dataset;
+  Taken taken = {name, nullptr, absl::OkStatus()};
+  if (found != entries_.end()) {
+    taken.entry = std::move(found->second);
+    entries_.erase(found);
+  } else {
+    taken.unusable = std::move(unusable->second);
+    unusable_.erase(unusable);
+  }
+  return taken;
 }
 
-void Datasets::Keep(const v1::StoredDataset& dataset) {
+void Datasets::Keep(const Taken& taken) {
   const base::MutexLock lock(&mutex_);
-  entries_[dataset.name()] = std::make_shared<const Entry>(Entry{dataset});
-  busy_.erase(dataset.name());
+  if (taken.entry != nullptr) {
+    // Not the same one: copies of `taken` may still hold that.
+    entries_[taken.name] = std::make_shared<const Entry>(Entry{taken.entry->dataset});
+  } else {
+    unusable_[taken.name] = taken.unusable;
+  }
+  busy_.erase(taken.name);
 }
 
-void Datasets::Remove(const v1::StoredDataset& dataset, const Done& done) {
-  if (const absl::Status removed = store_.Remove(dataset.name()); !removed.ok()) {
-    Keep(dataset);
+void Datasets::Remove(const Taken& taken, const Done& done) {
+  if (const absl::Status removed = store_.Remove(taken.name); !removed.ok()) {
+    Keep(taken);
     return done(WithDetails(removed));
   }
   {
     const base::MutexLock lock(&mutex_);
-    bytes_ -= BytesOf(dataset);
-    whole_.erase(dataset.name());
-    busy_.erase(dataset.name());
+    bytes_ -= taken.entry == nullptr ? 0 : BytesOf(taken.entry->dataset);
+    whole_.erase(taken.name);
+    busy_.erase(taken.name);
   }
   done(absl::OkStatus());
 }
@@ -398,6 +434,24 @@ std::optional<v1::StoredDataset> Datasets::FindSame(const std::string& sha256) c
   return whole ? std::optional(std::move(same)) : std::nullopt;
 }
 
+absl::StatusOr<std::optional<v1::StoredDataset>> Datasets::FindAnnounced(
+    const v1::DatasetHeader& header) const {
+  auto same = FindSame(header.sha256());
+  if (same.has_value() && (same->examples() != header.examples() ||
+                           same->input_dimension() != header.input_dimension() ||
+                           same->output_dimension() != header.output_dimension())) {
+    spec::Violations violations;
+    violations.Add(
+        "header.sha256",
+        spec::Refusal(spec::Quoted(header.sha256()),
+                      absl::StrCat("the sum of sizes and values; this one is that of ",
+                                   same->examples(), " examples of ", same->input_dimension(),
+                                   " features and ", same->output_dimension(), " targets")));
+    return InvalidArgument(violations);
+  }
+  return same;
+}
+
 absl::Status Datasets::BeginStoring(const std::string& name) {
   const base::MutexLock lock(&mutex_);
   return busy_.insert(name).second
@@ -413,12 +467,14 @@ void Datasets::EndStoring(const std::string& name, const v1::StoredDataset* stor
     return;
   }
   whole_.insert(name);
+  unusable_.erase(name);
   std::shared_ptr<const Entry>& entry = entries_[name];
-  if (entry == nullptr) {
-    entry = std::make_shared<const Entry>(Entry{*stored});
-  } else {
-    bytes_ -= BytesOf(entry->dataset);  // it replaces a damaged one
+  Entry next = {*stored};
+  if (entry != nullptr) {  // it replaces a damaged one
+    bytes_ -= BytesOf(entry->dataset);
+    next.name_held = entry->name_held;
   }
+  entry = std::make_shared<const Entry>(std::move(next));
 }
 
 }  // namespace polyak::jobs

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <variant>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -41,16 +42,21 @@ class Datasets : public spec::NamedDatasets, private UploadRoom {
   absl::Status Load();
 
   std::optional<engine::StoredDataSpec> Find(const std::string& name) const override;
+  absl::Status CheckUsable(const std::string& name) const override;
+  // Errors: InvalidArgument; NotFound; those of CheckUsable.
   absl::StatusOr<v1::StoredDataset> Get(const std::string& name) const;
   absl::StatusOr<v1::ListDatasetsResponse> List(const v1::ListDatasetsRequest& request) const;
-  // Not while a job names it, whether it is stored or on its way. `done` is called once, on any
-  // thread.
+  // Not while a job names it, whether it is stored or on its way; one that is damaged goes like any
+  // other. `done` is called once, on any thread.
   void Delete(const std::string& name, Done done);
 
   // The data set with these numbers, if it is there and whole: then nothing need be sent.
   //   sha256: as StoredDataset.sha256; empty: none.
   // Waits for the disk, which is read once for each data set that an earlier server stored.
   std::optional<v1::StoredDataset> FindSame(const std::string& sha256) const override;
+  // The same for a header. Errors: InvalidArgument if its sum is that of a data set of other sizes.
+  absl::StatusOr<std::optional<v1::StoredDataset>> FindAnnounced(
+      const v1::DatasetHeader& header) const;
   // Begins to take a data set. Waits for the disk. The upload must not outlive this.
   //   give_up: as DatasetUpload's; called when others need the place of one from which nothing has
   //   come for a minute.
@@ -64,6 +70,14 @@ class Datasets : public spec::NamedDatasets, private UploadRoom {
   // Who holds it keeps the data set from being deleted.
   struct Entry {
     v1::StoredDataset dataset;
+    // Shared by all entries that have taken each other's place, some of which may still be held.
+    std::shared_ptr<const std::monostate> name_held = std::make_shared<const std::monostate>();
+  };
+  // A data set on its way out.
+  struct Taken {
+    std::string name;
+    std::shared_ptr<const Entry> entry;  // null: it is one that can't be used,
+    absl::Status unusable;               // and why
   };
 
   // UploadRoom:
@@ -81,11 +95,11 @@ class Datasets : public spec::NamedDatasets, private UploadRoom {
   static absl::Status CheckUse(const std::string& name,
                                const absl::StatusOr<storage::DatasetUse>& use);
   // From here on no new job can name it; until Keep or Remove its name is busy.
-  absl::StatusOr<v1::StoredDataset> TakeOut(const std::string& name);
+  absl::StatusOr<Taken> TakeOut(const std::string& name);
   // The end of Delete: nobody names it.
-  void Remove(const v1::StoredDataset& dataset, const Done& done);
+  void Remove(const Taken& taken, const Done& done);
   // The end of Delete without a removal.
-  void Keep(const v1::StoredDataset& dataset);
+  void Keep(const Taken& taken);
 
   const Options options_;
   storage::DatasetStore& store_;
@@ -93,6 +107,9 @@ class Datasets : public spec::NamedDatasets, private UploadRoom {
   const base::Clock& clock_;
   mutable base::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const Entry>> entries_ ABSL_GUARDED_BY(mutex_);  // by name
+  // Files that are there in vain, by the names of their data sets: they can be sent again or
+  // deleted.
+  std::map<std::string, absl::Status> unusable_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> busy_ ABSL_GUARDED_BY(mutex_);  // names being stored or deleted
   // Whose values were stored or read whole by this process; the others may be sent again.
   mutable std::set<std::string> whole_ ABSL_GUARDED_BY(mutex_);

@@ -180,6 +180,7 @@ void Jobs::OpenParameters(const std::string& name, int64_t computed_max, Paramet
       return done(Draining());  // the readers' threads may be gone
     }
     ReadDisk([this, computed_max, snapshot = *snapshot, done] {
+      const int repaired = TimesRepaired(snapshot->uid());
       absl::StatusOr<runner::FinalParameters> parameters;
       try {
         parameters = runner::OpenFinalParameters(
@@ -198,7 +199,9 @@ void Jobs::OpenParameters(const std::string& name, int64_t computed_max, Paramet
                              ? ""
                              : "; a server without --data-dir keeps no parameters")));
       }
-      return parameters.ok() ? done(std::move(parameters)) : done(WithDetails(parameters.status()));
+      return parameters.ok()
+                 ? done(std::move(parameters))
+                 : done(WithDetails(NoteDamage(snapshot, repaired, parameters.status())));
     });
   });
 }

@@ -99,7 +99,7 @@ class Jobs {
   storage::JobSnapshot WithLiveState(const storage::JobSnapshot& snapshot) const;
   // Where the method stood at the last record of an ended job.
   // Errors: as Find; FailedPrecondition for a job that has not ended, and for one whose parameters
-  // were not kept.
+  // were not kept; DataLoss for one whose last checkpoint is damaged, which is then made anew.
   void OpenParameters(const std::string& name, int64_t computed_max, ParametersDone done);
   // The job behind a name, for readers of its records.
   void Find(const std::string& name, FindDone done);
@@ -169,8 +169,9 @@ class Jobs {
   std::shared_ptr<const storage::TraceReader> Guarded(
       const storage::JobSnapshot& job, std::shared_ptr<const storage::TraceReader> trace,
       int repaired);
-  // Sees to it that damaged records of an ended job are computed again, once. Returns the error
-  // with what becomes of it; other errors as they are.
+  // Sees to it that damaged records of an ended job, and its last checkpoint, are computed again,
+  // once. Returns the error with what becomes of it; other errors, and those with details, as they
+  // are.
   //   repaired: how often they had been when the file was opened.
   absl::Status NoteDamage(const storage::JobSnapshot& job, int repaired, const absl::Status& error);
   int TimesRepaired(const std::string& uid) const;
@@ -178,6 +179,15 @@ class Jobs {
   // would have to wait for it.
   void RepairNext();
   absl::Status Repair(const v1::TrainingJob& job, const base::StopToken& stop);
+  // Room for a repair within what all jobs may take: the jobs that ended first go, never this one.
+  // Waits for the disk.
+  //   Errors: FailedPrecondition if there never is; ResourceExhausted if there is none now, and
+  //   then no job has gone in vain; Cancelled; those of the stores.
+  absl::Status MakeRoomToRepair(const v1::TrainingJob& job, const base::StopToken& stop);
+  // Of Retain's chain, or in its place: forgets the job that ended first, but for one.
+  //   Errors: ResourceExhausted if there is none, or its files can't be removed; those of the
+  //   store.
+  absl::Status ForgetFirstEnded(const std::string& but_uid);
   void EndRepair(const storage::JobSnapshot& job, const absl::Status& status);
   // Gives a repair up that a waiting job needs the worker of.
   void MakeWay() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -196,6 +206,8 @@ class Jobs {
   void RetainNext();
   void EndRetain();
   bool MustGo(const v1::TrainingJob& job) const;
+  // The files of a job that was forgotten could not be removed, or could.
+  void NoteForgotten(const storage::JobSnapshot& job, const absl::Status& removed);
   // Tries again to remove the files of a forgotten job that could not be removed.
   void RemoveStuckFiles();
   void CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done);
@@ -255,8 +267,13 @@ class Jobs {
   std::unordered_map<std::string, PendingRequest> pending_requests_ ABSL_GUARDED_BY(mutex_);
   double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   int running_ ABSL_GUARDED_BY(mutex_) = 0;  // jobs that a worker has
-  // Of damaged records, by uid: why there is no repair; empty: it is under way.
-  std::unordered_map<std::string, std::string> repairs_ ABSL_GUARDED_BY(mutex_);
+  // The repair of damaged records that somebody has met.
+  struct RepairState {
+    bool under_way = false;  // or waits for its turn
+    bool refused = false;    // for good
+    std::string why;         // it is refused, or was put off the last time
+  };
+  std::unordered_map<std::string, RepairState> repairs_ ABSL_GUARDED_BY(mutex_);  // by uid
   // How often records were repaired, by uid: who still reads the file before starts no other
   // repair.
   std::unordered_map<std::string, int> repaired_ ABSL_GUARDED_BY(mutex_);

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/base/status_macros.h"
+#include "server/jobs/errors.h"
 #include "server/jobs/guarded_trace.h"
 #include "server/jobs/jobs.h"
 #include "server/runner/prepare.h"
@@ -16,9 +17,9 @@ namespace polyak::jobs {
 namespace {
 
 constexpr char kUnderWay[] =
-    "; these records are being computed again from the job's spec: ask again later";
+    "; what is damaged is being computed again from the job's spec: ask again later";
 
-constexpr char kDoneMeanwhile[] = "; these records have been computed again: ask again";
+constexpr char kDoneMeanwhile[] = "; it has been computed again meanwhile: ask again";
 
 // Without a limit of this server, since the job was accepted once: by the records that it has.
 double MemoryToRepair(const v1::TrainingJob& job, const spec::NamedDatasets* datasets) {
@@ -60,10 +61,11 @@ int Jobs::TimesRepaired(const std::string& uid) const {
 
 absl::Status Jobs::NoteDamage(const storage::JobSnapshot& job, int repaired,
                               const absl::Status& error) {
-  if (!absl::IsDataLoss(error) || !store_.survives_restart() || !job->has_summary() || draining()) {
+  if (!absl::IsDataLoss(error) || error.GetPayload(kDetailsUrl).has_value() ||
+      !store_.survives_restart() || !job->has_summary() || draining()) {
     return error;
   }
-  bool is_new = false;
+  bool asks = false;
   std::string outcome;
   {
     const base::MutexLock lock(&mutex_);
@@ -71,15 +73,18 @@ absl::Status Jobs::NoteDamage(const storage::JobSnapshot& job, int repaired,
         times != repaired_.end() && times->second > repaired) {
       return absl::DataLossError(absl::StrCat(std::string{error.message()}, kDoneMeanwhile));
     }
-    const auto found = repairs_.try_emplace(job->uid());
-    is_new = found.second;
-    const std::string& refusal = found.first->second;
-    outcome = refusal.empty() ? kUnderWay : absl::StrCat("; they can't be repaired: ", refusal);
-    if (is_new) {
+    RepairState& repair = repairs_[job->uid()];
+    asks = !repair.under_way && !repair.refused;
+    if (asks) {
+      repair.under_way = true;
       repair_queue_.push_back(job);
     }
+    outcome = repair.refused ? absl::StrCat("; it can't be repaired: ", repair.why) : kUnderWay;
+    if (!repair.refused && !repair.why.empty()) {
+      absl::StrAppend(&outcome, " (the last time it could not be: ", repair.why, ")");
+    }
   }
-  if (is_new) {
+  if (asks) {
     workers_.Submit([this] { RepairNext(); });
   }
   return absl::DataLossError(absl::StrCat(std::string{error.message()}, outcome));
@@ -149,6 +154,9 @@ absl::Status Jobs::Repair(const v1::TrainingJob& job, const base::StopToken& sto
   });
   absl::Status status = known.get_future().get();
   if (status.ok()) {
+    status = MakeRoomToRepair(job, stop);
+  }
+  if (status.ok()) {
     status = runner::Recompute(job, runs_, stop, clock_, options_.limits.datasets);
   }
   const base::MutexLock lock(&mutex_);
@@ -167,19 +175,18 @@ void Jobs::EndRepair(const storage::JobSnapshot& job, const absl::Status& status
       mended = Guarded(job, *std::move(trace), TimesRepaired(job->uid()));
     }
   }
-  bool again = false;
   {
     const base::MutexLock lock(&mutex_);
     repair_stop_ = nullptr;
     repairing_.clear();
     const auto entry = repairs_.find(job->uid());
-    again = absl::IsCancelled(status) && entry != repairs_.end() && !draining();
+    const bool again = absl::IsCancelled(status) && entry != repairs_.end() && !draining();
     if (again) {
       repair_queue_.push_back(job);  // it made way for a job
-    } else if (IsForGood(status) && entry != repairs_.end()) {
-      entry->second = std::string{status.message()};
-    } else {
+    } else if (status.ok()) {
       repairs_.erase(job->uid());
+    } else if (entry != repairs_.end()) {
+      entry->second = {false, IsForGood(status), std::string{status.message()}};
     }
     const auto opened = opened_.find(job->name());
     const auto reader = opened == opened_.end() ? nullptr : opened->second.lock();

@@ -1,9 +1,12 @@
 #include <algorithm>
+#include <future>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "google/protobuf/util/time_util.h"
+#include "server/base/status_macros.h"
 #include "server/jobs/errors.h"
 #include "server/jobs/identity.h"
 #include "server/jobs/jobs.h"
@@ -109,20 +112,22 @@ void Jobs::RemoveStuckFiles() {
 }
 
 void Jobs::RetainNext() {
-  store_.ListEnded(1, [this](const absl::StatusOr<storage::ListResult>& ended) {
-    if (!ended.ok() || ended->jobs.empty() || draining() || !MustGo(*ended->jobs.front())) {
+  // Two: one of them may be under repair, which takes the room that is missing only for a while.
+  store_.ListEnded(2, [this](const absl::StatusOr<storage::ListResult>& ended) {
+    if (!ended.ok() || draining()) {
       return EndRetain();
     }
-    const storage::JobSnapshot job = ended->jobs.front();
+    const auto first = std::find_if(ended->jobs.begin(), ended->jobs.end(),
+                                    [this](const auto& job) { return MustGo(*job); });
+    if (first == ended->jobs.end()) {
+      return EndRetain();
+    }
+    const storage::JobSnapshot& job = *first;
     // The next one after the files of this one are gone: only then is it known whether that was
     // enough. Where they can't be removed, no other job is given up for their room.
     Forget(job, [this, job](const absl::Status& forgotten, const absl::Status& removed) {
-      if (forgotten.ok() && options_.on_forget) {
-        options_.on_forget(*job);
-      }
-      if (!removed.ok()) {
-        const base::MutexLock lock(&mutex_);
-        stuck_uid_ = job->uid();
+      if (forgotten.ok()) {
+        NoteForgotten(job, removed);
       }
       if (!forgotten.ok() || !removed.ok() || draining()) {
         return EndRetain();
@@ -132,10 +137,89 @@ void Jobs::RetainNext() {
   });
 }
 
+void Jobs::NoteForgotten(const storage::JobSnapshot& job, const absl::Status& removed) {
+  if (options_.on_forget) {
+    options_.on_forget(*job);
+  }
+  if (!removed.ok()) {
+    const base::MutexLock lock(&mutex_);
+    stuck_uid_ = job->uid();
+  }
+}
+
 bool Jobs::MustGo(const v1::TrainingJob& job) const {
   const absl::Time ended =
       absl::FromUnixNanos(google::protobuf::util::TimeUtil::TimestampToNanoseconds(job.end_time()));
-  return ended + options_.retention < clock_.WallTime() || runs_.nearly_full();
+  if (ended + options_.retention < clock_.WallTime()) {
+    return true;
+  }
+  const base::MutexLock lock(&mutex_);
+  return runs_.nearly_full() && repairing_ != job.uid();
+}
+
+absl::Status Jobs::MakeRoomToRepair(const v1::TrainingJob& job, const base::StopToken& stop) {
+  POLYAK_ASSIGN_OR_RETURN(const int64_t bytes, runs_.RepairBytes(job));
+  std::vector<std::string> staying = {job.uid()};
+  if (const absl::Status alone = runs_.CheckBudgetBeside(bytes, staying); !alone.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("a repair needs a copy for its time: ", std::string{alone.message()}));
+  }
+  {
+    const base::MutexLock lock(&mutex_);
+    for (const auto& [name, unfinished] : unfinished_) {
+      staying.push_back(unfinished->snapshot()->uid());
+    }
+  }
+  POLYAK_RETURN_IF_ERROR(runs_.CheckBudgetBeside(bytes, staying));
+  {
+    // In the place of Retain, for which ~Jobs waits.
+    const base::MutexLock lock(&mutex_);
+    while (retaining_) {
+      retained_.Wait(&mutex_);
+    }
+    retaining_ = true;
+  }
+  absl::Status room = runs_.CheckBudget(bytes);
+  while (absl::IsResourceExhausted(room) && !stop.stop_requested() && !draining()) {
+    if (const absl::Status forgotten = ForgetFirstEnded(job.uid()); !forgotten.ok()) {
+      room = forgotten;
+      break;
+    }
+    room = runs_.CheckBudget(bytes);
+  }
+  EndRetain();
+  return stop.stop_requested() ? absl::CancelledError("the repair was given up") : room;
+}
+
+absl::Status Jobs::ForgetFirstEnded(const std::string& but_uid) {
+  {
+    const base::MutexLock lock(&mutex_);
+    if (!stuck_uid_.empty()) {
+      return absl::ResourceExhaustedError(absl::StrCat("the files of a job that was forgotten, ",
+                                                       stuck_uid_, ", can't be removed"));
+    }
+  }
+  std::promise<absl::StatusOr<storage::ListResult>> listed;
+  store_.ListEnded(
+      2, [&listed](const absl::StatusOr<storage::ListResult>& ended) { listed.set_value(ended); });
+  POLYAK_ASSIGN_OR_RETURN(const storage::ListResult ended, listed.get_future().get());
+  const auto first = std::find_if(ended.jobs.begin(), ended.jobs.end(),
+                                  [&but_uid](const auto& job) { return job->uid() != but_uid; });
+  if (first == ended.jobs.end()) {
+    return absl::ResourceExhaustedError(
+        "the files of all jobs take what they may, and no other ended job can make room");
+  }
+  std::promise<std::pair<absl::Status, absl::Status>> gone;
+  Forget(*first, [&gone](const absl::Status& forgotten, const absl::Status& removed) {
+    gone.set_value({forgotten, removed});
+  });
+  const auto [forgotten, removed] = gone.get_future().get();
+  if (absl::IsNotFound(forgotten)) {
+    return absl::OkStatus();  // somebody else has deleted it
+  }
+  POLYAK_RETURN_IF_ERROR(forgotten);
+  NoteForgotten(*first, removed);
+  return removed;
 }
 
 }  // namespace polyak::jobs

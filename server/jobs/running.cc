@@ -30,6 +30,7 @@ absl::Status Refused(const spec::Violations& violations) {
 // Again from the stored spec: everything follows from it.
 absl::StatusOr<std::shared_ptr<const runner::PreparedJob>> PrepareAgain(
     const v1::TrainingJob& job, const spec::Limits& limits) {
+  POLYAK_RETURN_IF_ERROR(runner::CheckNamedDataset(job.spec(), limits.datasets));
   spec::Violations violations;
   auto spec = spec::ParseTrainingJobSpec(job.spec(), limits, violations);
   if (!violations.empty()) {

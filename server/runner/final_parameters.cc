@@ -60,6 +60,23 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> ComputeValues(const v1::Traini
   return std::make_unique<OwnedSource>(std::move(values));
 }
 
+// The newest checkpoint up to the last record; DataLoss names the job.
+absl::StatusOr<storage::Checkpoint> OpenLastCheckpoint(const v1::TrainingJob& job,
+                                                       const storage::RunStore& runs) {
+  const int64_t last = job.summary().iterations();
+  auto checkpoint = runs.OpenCheckpoint(job.uid(), last);
+  absl::Status status = checkpoint.status();
+  if (checkpoint.ok() && checkpoint->iteration != last) {
+    status = checkpoint->passed_over;  // one of them may have been the last one
+  }
+  if (absl::IsDataLoss(status)) {
+    return absl::DataLossError(absl::StrCat("the last checkpoint of ", job.name(),
+                                            " is damaged: ", std::string{status.message()}));
+  }
+  POLYAK_RETURN_IF_ERROR(status);
+  return checkpoint;
+}
+
 }  // namespace
 
 absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
@@ -67,10 +84,13 @@ absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
                                                     const ComputedValues& computed,
                                                     const spec::NamedDatasets* datasets) {
   if (!job.has_summary()) {
-    return absl::NotFoundError(absl::StrCat(job.name(), " ended before its first record"));
+    return absl::NotFoundError(
+        job.has_error()
+            ? absl::StrCat(job.name(),
+                           " failed, and its final iterate is not kept: ", job.error().message())
+            : absl::StrCat(job.name(), " ended before its first record"));
   }
-  POLYAK_ASSIGN_OR_RETURN(auto checkpoint,
-                          runs.OpenCheckpoint(job.uid(), job.summary().iterations()));
+  POLYAK_ASSIGN_OR_RETURN(auto checkpoint, OpenLastCheckpoint(job, runs));
   POLYAK_ASSIGN_OR_RETURN(const engine::SavedIterate saved,
                           engine::SeekSavedIterate(*checkpoint.state));
   if (saved.iteration != job.summary().iterations()) {
@@ -78,6 +98,7 @@ absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,
         absl::StrCat("the newest checkpoint of ", job.name(), " is of iteration ", saved.iteration,
                      ", and its last record of ", job.summary().iterations()));
   }
+  POLYAK_RETURN_IF_ERROR(CheckNamedDataset(job.spec(), datasets));
   auto spec = AcceptedSpec(job.spec(), datasets);
   if (!spec.has_value()) {
     return absl::NotFoundError(

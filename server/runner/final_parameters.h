@@ -39,8 +39,9 @@ struct ComputedValues {
 // From the checkpoint that every run leaves at its end. Of a job whose plan kept other coordinates
 // they are computed from those.
 //   job: ended.   datasets: as spec::Limits::datasets.
-// Errors: NotFound if there is none, as for a job that ended before its first record, a full disk
-// at the end, or a store without checkpoints; DataLoss; those of the store.
+// Errors: NotFound if there is none, as for a job that failed or ended before its first record, a
+// full disk at the end, or a store without checkpoints; DataLoss if it is damaged, which Recompute
+// mends; those of the store.
 // May throw std::bad_alloc.   Cost: one read of the checkpoint; for values that are computed, the
 // preparation of the job and memory for all of them.
 absl::StatusOr<FinalParameters> OpenFinalParameters(const v1::TrainingJob& job,

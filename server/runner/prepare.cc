@@ -8,7 +8,9 @@
 #include "server/base/status_macros.h"
 #include "server/engine/plans/plan.h"
 #include "server/spec/describe.h"
+#include "server/spec/named_datasets.h"
 #include "server/spec/parse_training_job.h"
+#include "server/storage/job_store_rules.h"
 
 namespace polyak::runner {
 namespace {
@@ -90,6 +92,12 @@ void KeepPlan(const v1::TrainingJob& job, spec::ExperimentSpec& spec) {
     default:
       break;  // it was not prepared yet
   }
+}
+
+absl::Status CheckNamedDataset(const v1::TrainingJobSpec& spec,
+                               const spec::NamedDatasets* datasets) {
+  const std::string name = storage::NamedDataset(spec);
+  return name.empty() || datasets == nullptr ? absl::OkStatus() : datasets->CheckUsable(name);
 }
 
 absl::Status LoadData(spec::ExperimentSpec& spec) {

@@ -29,6 +29,12 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
 // A job keeps the plan that it was given, whatever this version would choose for its spec.
 void KeepPlan(const v1::TrainingJob& job, spec::ExperimentSpec& spec);
 
+// Whether the data set that a spec names is there in vain, which no field of the spec is to blame
+// for: before the spec is parsed.
+//   datasets: as spec::Limits::datasets.   Errors: as spec::NamedDatasets::CheckUsable.
+absl::Status CheckNamedDataset(const v1::TrainingJobSpec& spec,
+                               const spec::NamedDatasets* datasets);
+
 // Reads the data that a spec names into it: what Prepare would do, but an error of the disk is told
 // from one of the spec. The data set that is named stays as long as the spec or a copy of it.
 //   Errors: those of engine::StoredDataSpec::load.   May throw std::bad_alloc.

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <new>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
@@ -29,11 +30,17 @@ absl::Status RecomputePrepared(const PreparedJob& prepared, const v1::TrainingJo
   return repair->Commit();
 }
 
+// Not for good: a data set that is damaged can be sent again.
+absl::Status ForNow(const absl::Status& status) {
+  return absl::IsDataLoss(status) ? absl::AbortedError(std::string{status.message()}) : status;
+}
+
 }  // namespace
 
 absl::Status Recompute(const v1::TrainingJob& job, storage::RunStore& store,
                        const base::StopToken& stop, const base::Clock& clock,
                        const spec::NamedDatasets* datasets) {
+  POLYAK_RETURN_IF_ERROR(ForNow(CheckNamedDataset(job.spec(), datasets)));
   auto spec = AcceptedSpec(job.spec(), datasets);
   if (!spec.has_value()) {
     return absl::FailedPreconditionError("this version does not accept its spec any more");
@@ -42,7 +49,7 @@ absl::Status Recompute(const v1::TrainingJob& job, storage::RunStore& store,
   std::shared_ptr<const PreparedJob> prepared;
   spec::Violations violations;
   try {
-    POLYAK_RETURN_IF_ERROR(LoadData(*spec));
+    POLYAK_RETURN_IF_ERROR(ForNow(LoadData(*spec)));
     prepared = Prepare(*spec, violations);
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError("the machine ran out of memory");

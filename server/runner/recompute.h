@@ -15,8 +15,8 @@ namespace polyak::runner {
 //   job: ended with a record; whole, with its spec.   stop: gives it up; nothing has happened then.
 //   datasets: as spec::Limits::datasets.
 // Errors: FailedPrecondition or DataLoss, with the reason, if there is no repair on this machine;
-// Cancelled if it was stopped; ResourceExhausted, Unavailable and others: a later try can help.
-// Cost: as the job itself, and a copy of its trace.
+// Cancelled if it was stopped; Aborted if its data set is damaged; ResourceExhausted, Unavailable
+// and others: a later try can help. Cost: as the job itself, and a copy of its trace.
 absl::Status Recompute(const v1::TrainingJob& job, storage::RunStore& store,
                        const base::StopToken& stop, const base::Clock& clock,
                        const spec::NamedDatasets* datasets = nullptr);

@@ -106,13 +106,17 @@ absl::StatusOr<Published> Publish(const RunContext& context, double elapsed_seco
   return Published{context.clock.MonotonicSeconds() - begin, gave_up};
 }
 
+absl::Status WriteState(const RunContext& context, const engine::Trainer& trainer,
+                        int64_t iteration, double elapsed_seconds) {
+  return context.store.WriteCheckpoint(context.uid, iteration, elapsed_seconds,
+                                       [&trainer](base::ByteSink& sink) { trainer.Save(sink); });
+}
+
 absl::Status SaveState(const RunContext& context, const engine::Trainer& trainer, int64_t iteration,
                        double elapsed_seconds) {
   POLYAK_RETURN_IF_ERROR(context.trace.Sync());
   // Without a new checkpoint the one before is as good as it was, so a failure here ends nothing.
-  static_cast<void>(
-      context.store.WriteCheckpoint(context.uid, iteration, elapsed_seconds,
-                                    [&trainer](base::ByteSink& sink) { trainer.Save(sink); }));
+  static_cast<void>(WriteState(context, trainer, iteration, elapsed_seconds));
   return absl::OkStatus();
 }
 
@@ -144,7 +148,9 @@ absl::StatusOr<RunResult> FinishReplay(const RunContext& context, const engine::
   if (checkpoint.ok() && checkpoint->iteration == progress.iteration) {
     POLYAK_RETURN_IF_ERROR(context.trace.Sync());
   } else {
-    POLYAK_RETURN_IF_ERROR(SaveState(context, trainer, progress.iteration, seconds));
+    // Not as after a run: the repair may be there for this checkpoint alone.
+    POLYAK_RETURN_IF_ERROR(context.trace.Sync());
+    POLYAK_RETURN_IF_ERROR(WriteState(context, trainer, progress.iteration, seconds));
   }
   return result;
 }

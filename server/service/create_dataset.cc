@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
 #include "server/jobs/errors.h"
 #include "server/service/dataset_service.h"
 #include "server/service/grpc_status.h"
@@ -73,7 +74,8 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
     if (!request_.has_header()) {
       return WrongPart("the header, first");
     }
-    if (auto same = datasets_.FindSame(request_.header().sha256()); same.has_value()) {
+    POLYAK_ASSIGN_OR_RETURN(auto same, datasets_.FindAnnounced(request_.header()));
+    if (same.has_value()) {
       *response_->mutable_dataset() = *std::move(same);
       return absl::OkStatus();
     }

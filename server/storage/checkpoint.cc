@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -24,12 +25,22 @@ absl::Status OkIfNotFound(const absl::Status& status) {
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
 }
 
+absl::Status Verify(FileSystem& files, const std::string& path) {
+  POLYAK_ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
+                          files.Open(path, FileSystem::Mode::kRead));
+  POLYAK_ASSIGN_OR_RETURN(const CheckpointHeader header, ReadCheckpointHeader(*file));
+  return VerifyCheckpointPayload(*file, header.payload);
+}
+
 // Does the second rename of a checkpoint that was cut off between the two: its file may be the only
-// whole one, and must not be overwritten by the next. Where the first one ever was cut off, this
-// names a torn file the current one, which does no harm.
+// whole one, and must not be overwritten by the next. A torn one was cut off before the renames: it
+// is no checkpoint, and is left to be overwritten.
 absl::Status FinishInterrupted(FileSystem& files, const std::string& path) {
   POLYAK_ASSIGN_OR_RETURN(const bool has_current, files.Exists(path));
   if (has_current) {
+    return absl::OkStatus();
+  }
+  if (absl::IsDataLoss(Verify(files, NewPath(path)))) {
     return absl::OkStatus();
   }
   const absl::Status renamed = files.Rename(NewPath(path), path);
@@ -78,16 +89,40 @@ absl::StatusOr<Candidate> OpenCandidate(FileSystem& files, const std::string& pa
 }
 
 // What is wrong with the files passed over, and whether that is the disk's mood and not theirs.
-struct Damages {
-  void Add(const std::string& path, const absl::Status& status) {
-    texts.push_back(absl::StrCat(path, ": ", std::string{status.message()}));
-    if (unreadable.ok() && !absl::IsDataLoss(status)) {
-      unreadable = status;
+class Damages {
+ public:
+  // `interrupted`: that of `path` may be what an interrupted write left, which is no damage.
+  void Add(const std::string& path, const absl::Status& status, bool interrupted) {
+    texts_.push_back(absl::StrCat(path, ": ", std::string{status.message()}));
+    if (interrupted && absl::IsDataLoss(status)) {
+      return;
+    }
+    counted_.push_back(texts_.back());
+    if (!absl::IsDataLoss(status)) {
+      unreadable_ = true;
     }
   }
-  std::vector<std::string> texts;
-  absl::Status unreadable;
+  bool unreadable() const { return unreadable_; }
+  absl::Status AsStatus() const {
+    const std::string text = absl::StrJoin(counted_, "; ");
+    return counted_.empty() ? absl::OkStatus()
+           : unreadable_    ? absl::UnavailableError(text)
+                            : absl::DataLossError(text);
+  }
+  std::vector<std::string> TakeTexts() && { return std::move(texts_); }
+
+ private:
+  std::vector<std::string> texts_;
+  std::vector<std::string> counted_;
+  bool unreadable_ = false;
 };
+
+// Whether the new file of a checkpoint may be half written: unless it is the current one already,
+// since the renames were cut off between the two.
+bool MayBeHalfWritten(FileSystem& files, const std::string& path, const std::string& name) {
+  return name == NewPath(path) &&
+         (files.Exists(path).value_or(true) || !files.Exists(PreviousPath(path)).value_or(false));
+}
 
 // Newest first; of equals the current one first.
 std::vector<Candidate> FindCandidates(FileSystem& files, const std::string& path,
@@ -98,7 +133,7 @@ std::vector<Candidate> FindCandidates(FileSystem& files, const std::string& path
     absl::StatusOr<Candidate> candidate = OpenCandidate(files, name, uid);
     if (!candidate.ok()) {
       if (!absl::IsNotFound(candidate.status())) {
-        damages.Add(name, candidate.status());
+        damages.Add(name, candidate.status(), MayBeHalfWritten(files, path, name));
       }
     } else if (candidate->header.head.iteration <= iteration_max) {
       candidates.push_back(*std::move(candidate));
@@ -137,22 +172,34 @@ absl::StatusOr<OpenedCheckpoint> OpenCheckpoint(FileSystem& files, const std::st
   for (Candidate& candidate : FindCandidates(files, path, uid, iteration_max, damages)) {
     const absl::Status status = VerifyCheckpointPayload(*candidate.file, candidate.header.payload);
     if (!status.ok()) {
-      damages.Add(candidate.path, status);
+      damages.Add(candidate.path, status, MayBeHalfWritten(files, path, candidate.path));
       continue;
     }
     OpenedCheckpoint opened;
     opened.head = std::move(candidate.header.head);
     opened.payload =
         std::make_unique<FileSource>(std::move(candidate.file), candidate.header.payload);
-    opened.damages = std::move(damages.texts);
+    opened.passed_over = damages.AsStatus();
+    opened.damages = std::move(damages).TakeTexts();
     return opened;
   }
-  if (!damages.unreadable.ok()) {
-    return absl::UnavailableError(std::string{damages.unreadable.message()});
+  POLYAK_RETURN_IF_ERROR(damages.AsStatus());
+  return absl::NotFoundError(
+      absl::StrCat("no checkpoint of ", uid, " up to iteration ", iteration_max));
+}
+
+absl::StatusOr<CheckpointHead> ReadCheckpointHead(FileSystem& files, const std::string& path,
+                                                  const std::string& uid) {
+  Damages damages;
+  std::vector<Candidate> candidates =
+      FindCandidates(files, path, uid, std::numeric_limits<int64_t>::max(), damages);
+  if (!candidates.empty()) {
+    return std::move(candidates.front().header.head);
   }
-  return absl::NotFoundError(absl::StrCat("no checkpoint of ", uid, " up to iteration ",
-                                          iteration_max, damages.texts.empty() ? "" : "; ",
-                                          absl::StrJoin(damages.texts, "; ")));
+  if (damages.unreadable()) {
+    return damages.AsStatus();
+  }
+  return absl::NotFoundError(absl::StrCat("no header of a checkpoint of ", uid, " is whole"));
 }
 
 absl::Status RemoveCheckpoints(FileSystem& files, const std::string& path) {

@@ -47,14 +47,23 @@ struct OpenedCheckpoint {
   // A sentence for each file that was passed over because it is damaged, of another job, of another
   // version, or can't be read.
   std::vector<std::string> damages;
+  // The same as an error: OK if there is none, Unavailable if one could not be read, else DataLoss.
+  absl::Status passed_over;
 };
 
 // The newest whole checkpoint of job `uid` at or below `iteration_max`.
-// Errors: NotFound if there is none, with what is wrong with those that are there; Unavailable if
-// there is none, and a file could not be read.
+// Errors: NotFound if there is none; DataLoss if there is none that is whole, with what is wrong
+// with those that are there; Unavailable if there is none, and a file could not be read.
 // Cost: one read of the state.
 absl::StatusOr<OpenedCheckpoint> OpenCheckpoint(base::FileSystem& files, const std::string& path,
                                                 const std::string& uid, int64_t iteration_max);
+
+// What the newest checkpoint of job `uid` says of itself, whatever became of the state behind its
+// header.
+// Errors: NotFound if no header is whole; Unavailable if that is so, and a file could not be read.
+// Cost: three reads of up to 4 kB.
+absl::StatusOr<CheckpointHead> ReadCheckpointHead(base::FileSystem& files, const std::string& path,
+                                                  const std::string& uid);
 
 // Removes all three files, where they are there. Durable after the directory's next SyncDirectory.
 // Errors: the first of the file system; the others are still removed.

@@ -4,6 +4,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,14 +31,23 @@ class DatasetStore {
 
   using Take = std::function<void(std::span<const double>)>;
 
+  // What is there at a start.
+  struct Loaded {
+    std::vector<v1::StoredDataset> datasets;
+    // By the names that their files have, in order: why it can't be used. DataLoss if it is
+    // damaged.
+    std::vector<std::pair<std::string, absl::Status>> unusable;
+  };
+
   virtual ~DatasetStore() = default;
   // What is there; what an interrupted upload left is removed. Before anything else is called.
-  //   Errors: those of the disk. Those that are damaged or can't be read are left out.
-  virtual absl::StatusOr<std::vector<v1::StoredDataset>> Load() = 0;
+  //   Errors: those of the disk.
+  virtual absl::StatusOr<Loaded> Load() = 0;
   virtual absl::StatusOr<std::unique_ptr<Upload>> Begin() = 0;
   // Gives all values of a data set to `take`, in order, some at a time; with an error they are not
   // those that were stored.
-  //   Errors: DataLoss, also if there is none; those of the disk.   Cost: 64 KiB of memory.
+  //   Errors: DataLoss, with its name, also if there is none; those of the disk.   Cost: 64 KiB of
+  //   memory.
   virtual absl::Status Read(const v1::StoredDataset& dataset, const Take& take) const = 0;
   // OK if there is none.  Errors: those of the disk.
   virtual absl::Status Remove(const std::string& name) = 0;

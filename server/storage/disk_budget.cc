@@ -83,6 +83,17 @@ void DiskBudget::Drop(const std::string& path) {
 }
 
 absl::Status DiskBudget::CheckBudget(int64_t bytes) const {
+  const base::MutexLock lock(&mutex_);
+  return CheckGrowth(bytes);
+}
+
+int64_t DiskBudget::CountedBytes(const std::string& path) const {
+  const base::MutexLock lock(&mutex_);
+  const auto found = files_.find(path);
+  return found == files_.end() ? 0 : found->second->size;
+}
+
+absl::Status DiskBudget::CheckGrowth(int64_t bytes) const {
   if (options_.budget_bytes.has_value() && used_bytes_ + bytes > *options_.budget_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the files of all jobs take ", Megabytes(used_bytes_), " of the ",
@@ -107,14 +118,13 @@ absl::Status DiskBudget::CheckReserve(int64_t bytes) const {
 absl::Status DiskBudget::Claim(Counted& file, int64_t size) {
   POLYAK_RETURN_IF_ERROR(CheckReserve(size - file.size));
   const base::MutexLock lock(&mutex_);
-  POLYAK_RETURN_IF_ERROR(CheckBudget(size - file.size));
+  POLYAK_RETURN_IF_ERROR(CheckGrowth(size - file.size));
   Account(file, size);
   return absl::OkStatus();
 }
 
 absl::Status DiskBudget::CheckRoom() const {
   POLYAK_RETURN_IF_ERROR(CheckReserve(1));
-  const base::MutexLock lock(&mutex_);
   return CheckBudget(1);
 }
 

@@ -31,6 +31,12 @@ class DiskBudget : public base::FileSystem {
 
   // Errors: ResourceExhausted if no file can grow.
   absl::Status CheckRoom() const;
+  // Errors: ResourceExhausted if files of the directory that grow by so many bytes would be beyond
+  // the budget; the reserve is not looked at.
+  absl::Status CheckBudget(int64_t bytes) const;
+  // What the budget counts a file as, 0 if there is none. Without a budget only files that were
+  // opened to be written are known.
+  int64_t CountedBytes(const std::string& path) const;
   // Whether less than a tenth of the budget is left: time to remove what can go.
   bool nearly_spent() const;
 
@@ -55,7 +61,7 @@ class DiskBudget : public base::FileSystem {
   absl::Status AddFiles();
   // Errors: ResourceExhausted if files can't grow by so many bytes; of the file system.
   absl::Status CheckReserve(int64_t bytes) const;
-  absl::Status CheckBudget(int64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckGrowth(int64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Both; then the file counts as of `size` bytes.
   absl::Status Claim(Counted& file, int64_t size);
   // The file is of `size` bytes now.

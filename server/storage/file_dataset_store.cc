@@ -13,6 +13,7 @@
 namespace polyak::storage {
 namespace {
 
+constexpr char kNamePrefix[] = "datasets/";
 constexpr char kEnding[] = ".dataset";
 constexpr char kUnfinishedEnding[] = ".new";
 
@@ -31,6 +32,13 @@ absl::StatusOr<DatasetHeaderForm> ReadHeader(const base::File& file) {
     return absl::DataLossError(absl::StrCat("it has ", file_bytes, " bytes and not ", wanted));
   }
   return header;
+}
+
+// An error of a file as one of the data set that it should hold.
+absl::Status Named(const std::string& dataset, const absl::Status& status) {
+  return {status.code(),
+          absl::StrCat(dataset, absl::IsDataLoss(status) ? " is damaged: " : " can't be used: ",
+                       status.message())};
 }
 
 }  // namespace
@@ -90,10 +98,10 @@ absl::StatusOr<std::unique_ptr<FileDatasetStore>> FileDatasetStore::Open(base::F
   return std::unique_ptr<FileDatasetStore>(new FileDatasetStore(options, std::move(guarded)));
 }
 
-absl::StatusOr<std::vector<v1::StoredDataset>> FileDatasetStore::Load() {
+absl::StatusOr<DatasetStore::Loaded> FileDatasetStore::Load() {
   POLYAK_ASSIGN_OR_RETURN(auto names, files_->List(directory()));
   std::sort(names.begin(), names.end());
-  std::vector<v1::StoredDataset> datasets;
+  Loaded loaded;
   for (const std::string& name : names) {
     const std::string path = absl::StrCat(directory(), "/", name);
     if (absl::EndsWith(name, kUnfinishedEnding)) {
@@ -109,13 +117,18 @@ absl::StatusOr<std::vector<v1::StoredDataset>> FileDatasetStore::Load() {
       header = absl::DataLossError(absl::StrCat("it holds ", header->dataset.name()));
     }
     if (header.ok()) {
-      datasets.push_back(std::move(header->dataset));
-    } else if (options_.on_damage) {
+      loaded.datasets.push_back(std::move(header->dataset));
+      continue;
+    }
+    const std::string dataset =
+        absl::StrCat(kNamePrefix, name.substr(0, name.size() + 1 - sizeof(kEnding)));
+    loaded.unusable.emplace_back(dataset, Named(dataset, header.status()));
+    if (options_.on_damage) {
       options_.on_damage(absl::Status(header.status().code(),
                                       absl::StrCat(path, ": ", header.status().message())));
     }
   }
-  return datasets;
+  return loaded;
 }
 
 absl::StatusOr<std::unique_ptr<DatasetStore::Upload>> FileDatasetStore::Begin() {
@@ -128,16 +141,19 @@ absl::Status FileDatasetStore::Read(const v1::StoredDataset& dataset, const Take
   const std::string path = PathOf(dataset.name());
   const auto opened = files_->Open(path, base::FileSystem::Mode::kRead);
   if (absl::IsNotFound(opened.status())) {
-    return absl::DataLossError(absl::StrCat(dataset.name(), " is gone from the disk"));
+    return Named(dataset.name(), absl::DataLossError("its file is gone from the disk"));
   }
   POLYAK_RETURN_IF_ERROR(opened.status());
   const std::unique_ptr<base::File>& file = *opened;
-  POLYAK_ASSIGN_OR_RETURN(const auto header, ReadHeader(*file));
-  if (header.dataset.sha256() != dataset.sha256()) {
-    return absl::DataLossError(absl::StrCat(path, " holds another data set"));
+  const auto header = ReadHeader(*file);
+  if (!header.ok()) {
+    return Named(dataset.name(), header.status());
+  }
+  if (header->dataset.sha256() != dataset.sha256()) {
+    return Named(dataset.name(), absl::DataLossError("its file holds another data set"));
   }
   constexpr int64_t kBlockValues = 8192;
-  const int64_t count = CountValues(header.dataset);
+  const int64_t count = CountValues(header->dataset);
   std::vector<double> block;
   uint32_t crc = 0;
   for (int64_t given = 0; given < count; given += kBlockValues) {
@@ -145,14 +161,14 @@ absl::Status FileDatasetStore::Read(const v1::StoredDataset& dataset, const Take
     const std::span<char> bytes(reinterpret_cast<char*>(block.data()), 8 * block.size());
     POLYAK_ASSIGN_OR_RETURN(const int64_t read, file->Read(kDatasetHeaderBytes + 8 * given, bytes));
     if (read != static_cast<int64_t>(bytes.size())) {
-      return absl::DataLossError(absl::StrCat(path, " is cut"));
+      return Named(dataset.name(), absl::DataLossError("its file is cut"));
     }
     crc = base::Crc32c(BytesOf(block), crc);
     take(block);
   }
-  return crc == header.values_crc
+  return crc == header->values_crc
              ? absl::OkStatus()
-             : absl::DataLossError(absl::StrCat("the values of ", dataset.name(), " are damaged"));
+             : Named(dataset.name(), absl::DataLossError("the checksum of the values is wrong"));
 }
 
 absl::Status FileDatasetStore::Remove(const std::string& name) {

@@ -25,7 +25,7 @@ class FileDatasetStore : public DatasetStore {
   static absl::StatusOr<std::unique_ptr<FileDatasetStore>> Open(base::FileSystem& files,
                                                                 const Options& options);
 
-  absl::StatusOr<std::vector<v1::StoredDataset>> Load() override;
+  absl::StatusOr<Loaded> Load() override;
   absl::StatusOr<std::unique_ptr<Upload>> Begin() override;
   absl::Status Read(const v1::StoredDataset& dataset, const Take& take) const override;
   absl::Status Remove(const std::string& name) override;

@@ -8,9 +8,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "server/base/status_macros.h"
 #include "server/storage/checkpoint.h"
 #include "server/storage/file_trace.h"
+#include "server/storage/trace_block.h"
+#include "server/storage/trace_header.h"
 #include "server/storage/trace_repair.h"
 
 namespace polyak::storage {
@@ -40,6 +43,16 @@ double ToleranceOf(const v1::TrainingJob& job) {
   const double condition_number = job.resolution().prediction().condition_number();
   return std::max(kAgreement,
                   1e4 * std::numeric_limits<double>::epsilon() * std::sqrt(condition_number));
+}
+
+// Errors: FailedPrecondition unless they are the same.
+absl::Status CheckSignature(const std::string& there, const std::string& here) {
+  return there == here
+             ? absl::OkStatus()
+             : absl::FailedPreconditionError(absl::StrCat(
+                   "it was computed by ", InOneLine(there), ", and this is ", InOneLine(here),
+                   ": only the same build on the same class of processor gives the same "
+                   "bits"));
 }
 
 }  // namespace
@@ -92,29 +105,27 @@ absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::Trainin
 
 absl::Status FileRunStore::CheckMachine(const v1::TrainingJob& job,
                                         const std::optional<std::string>& description) const {
-  const std::string here = Signature(options_.machine);
-  std::string there;
+  const Machine& here = options_.machine;
   if (description.has_value()) {
-    there = SignatureOf(*description);
-  } else {
-    const auto checkpoint = storage::OpenCheckpoint(*disk_, paths_.CheckpointPath(job.uid()),
-                                                    job.uid(), std::numeric_limits<int64_t>::max());
-    if (!checkpoint.ok() && !absl::IsNotFound(checkpoint.status()) &&
-        !absl::IsDataLoss(checkpoint.status())) {
-      return checkpoint.status();  // a later try can help
-    }
-    if (!checkpoint.ok()) {
-      return absl::FailedPreconditionError(
-          "neither the header of its trace nor a checkpoint says which build on which processor "
-          "computed it");
-    }
-    const CheckpointHead& head = checkpoint->head;
-    there = Signature({head.build, head.processor, head.float_control});
+    return CheckSignature(SignatureOf(*description), Signature(here));
   }
-  if (there != here) {
+  const auto head = ReadCheckpointHead(*disk_, paths_.CheckpointPath(job.uid()), job.uid());
+  if (head.ok()) {
+    POLYAK_RETURN_IF_ERROR(CheckSignature(
+        Signature({head->build, head->processor, head->float_control}), Signature(here)));
+  } else if (!absl::IsNotFound(head.status())) {
+    return head.status();  // a later try can help
+  } else if (job.computations().empty() || job.computations(0).first_iteration() != 0) {
     return absl::FailedPreconditionError(
-        absl::StrCat("it was computed by ", InOneLine(there), ", and this is ", InOneLine(here),
-                     ": only the same build on the same class of processor gives the same bits"));
+        "neither the header of its trace, nor that of a checkpoint, nor the catalogue says which "
+        "build on which processor computed it");
+  }
+  // These know no floating-point control word: what is recomputed under another one is found out by
+  // what is whole, or by the summary.
+  for (const v1::Computation& computation : job.computations()) {
+    POLYAK_RETURN_IF_ERROR(
+        CheckSignature(Signature({computation.build(), computation.processor(), 0}),
+                       Signature({here.build, here.processor, 0})));
   }
   return absl::OkStatus();
 }
@@ -134,6 +145,52 @@ absl::StatusOr<std::unique_ptr<TraceRepair>> FileRunStore::OpenRepair(const v1::
                                job.summary().iterations() + 1);
 }
 
+absl::StatusOr<int64_t> FileRunStore::RepairBytes(const v1::TrainingJob& job) const {
+  const int64_t last = job.summary().iterations();
+  const int64_t blocks = BlockOf(last) + 1;
+  const TraceHeader header =
+      MakeTraceHeader(job.uid(), options_.columns,
+                      absl::StrCat(Signature(options_.machine), job.SerializeAsString()));
+  int64_t bytes = header.first_block() + blocks * BlockLayout{options_.columns}.block_bytes();
+  const std::string path = paths_.CheckpointPath(job.uid());
+  const auto checkpoint = storage::OpenCheckpoint(*disk_, path, job.uid(), last);
+  if (!checkpoint.ok() && !absl::IsNotFound(checkpoint.status()) &&
+      !absl::IsDataLoss(checkpoint.status())) {
+    return checkpoint.status();
+  }
+  if (!checkpoint.ok() || checkpoint->head.iteration != last) {
+    // All of a job are about as large.
+    bytes += std::max(disk_->CountedBytes(path), disk_->CountedBytes(path + ".previous"));
+  }
+  return bytes;
+}
+
+absl::Status FileRunStore::CheckBudgetBeside(int64_t bytes,
+                                             std::span<const std::string> uids) const {
+  int64_t total = bytes;
+  for (const std::string& uid : uids) {
+    for (const std::string& path : PathsOf(uid)) {
+      total += disk_->CountedBytes(path);
+    }
+  }
+  if (!options_.disk_bytes.has_value() || total <= *options_.disk_bytes) {
+    return absl::OkStatus();
+  }
+  return absl::ResourceExhaustedError(
+      absl::StrFormat("%.4g MB more, with %.4g MB that can't go, are above the %.4g MB that the "
+                      "files of all jobs may take",
+                      static_cast<double>(bytes) / 1e6, static_cast<double>(total - bytes) / 1e6,
+                      static_cast<double>(*options_.disk_bytes) / 1e6));
+}
+
+std::vector<std::string> FileRunStore::PathsOf(const std::string& uid) const {
+  std::vector<std::string> paths = {paths_.TracePath(uid) + ".new", paths_.TracePath(uid)};
+  for (const char* const ending : {"", ".previous", ".new"}) {
+    paths.push_back(paths_.CheckpointPath(uid) + ending);
+  }
+  return paths;
+}
+
 absl::Status FileRunStore::WriteCheckpoint(const std::string& uid, int64_t iteration,
                                            double elapsed_seconds,
                                            const std::function<void(base::ByteSink&)>& save) {
@@ -151,7 +208,8 @@ absl::StatusOr<Checkpoint> FileRunStore::OpenCheckpoint(const std::string& uid,
                                                         int64_t iteration_max) const {
   POLYAK_ASSIGN_OR_RETURN(
       auto opened, storage::OpenCheckpoint(*disk_, paths_.CheckpointPath(uid), uid, iteration_max));
-  return Checkpoint{opened.head.iteration, opened.head.elapsed_seconds, std::move(opened.payload)};
+  return Checkpoint{opened.head.iteration, opened.head.elapsed_seconds, std::move(opened.payload),
+                    std::move(opened.passed_over)};
 }
 
 absl::Status FileRunStore::SetAside(const std::string& uid) {

@@ -38,15 +38,21 @@ class FileRunStore : public RunStore {
   absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) override;
   absl::Status CheckRoom() const override { return disk_->CheckRoom(); }
   bool nearly_full() const override { return disk_->nearly_spent(); }
+  absl::StatusOr<int64_t> RepairBytes(const v1::TrainingJob& job) const override;
+  absl::Status CheckBudget(int64_t bytes) const override { return disk_->CheckBudget(bytes); }
+  absl::Status CheckBudgetBeside(int64_t bytes, std::span<const std::string> uids) const override;
   absl::Status SetAside(const std::string& uid) override;  // to the directory `lost`
   absl::Status Remove(const std::string& uid) override;
   absl::StatusOr<std::vector<std::string>> ListUids() const override;
 
  private:
-  // Whether the records that a description, or else a checkpoint, is beside were computed by this
-  // build on this class of processor.  Errors: FailedPrecondition if not, or if nothing says so.
+  // Whether the records that a description, or else the header of a checkpoint, or else the job's
+  // computations tell of were computed by this build on this class of processor.  Errors:
+  // FailedPrecondition if not, or if nothing says so.
   absl::Status CheckMachine(const v1::TrainingJob& job,
                             const std::optional<std::string>& description) const;
+  // All files that a run may have.
+  std::vector<std::string> PathsOf(const std::string& uid) const;
   FileRunStore(const std::string& data_directory, const Options& options,
                std::unique_ptr<DiskBudget> disk)
       : paths_{data_directory}, options_(options), disk_(std::move(disk)) {}

@@ -13,9 +13,7 @@ namespace polyak::storage {
 // Data sets in memory: gone with the process.
 class MemoryDatasetStore : public DatasetStore {
  public:
-  absl::StatusOr<std::vector<v1::StoredDataset>> Load() override {
-    return std::vector<v1::StoredDataset>();
-  }
+  absl::StatusOr<Loaded> Load() override { return Loaded(); }
   absl::StatusOr<std::unique_ptr<Upload>> Begin() override;
   absl::Status Read(const v1::StoredDataset& dataset, const Take& take) const override;
   absl::Status Remove(const std::string& name) override;

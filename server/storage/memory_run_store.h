@@ -25,6 +25,12 @@ class MemoryRunStore : public RunStore {
   absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) override;
   absl::Status CheckRoom() const override { return absl::OkStatus(); }
   bool nearly_full() const override { return false; }
+  absl::StatusOr<int64_t> RepairBytes(const v1::TrainingJob& /*job*/) const override { return 0; }
+  absl::Status CheckBudget(int64_t /*bytes*/) const override { return absl::OkStatus(); }
+  absl::Status CheckBudgetBeside(int64_t /*bytes*/,
+                                 std::span<const std::string> /*uids*/) const override {
+    return absl::OkStatus();
+  }
   absl::Status SetAside(const std::string& uid) override { return Remove(uid); }
   absl::Status Remove(const std::string& uid) override;
   absl::StatusOr<std::vector<std::string>> ListUids() const override;

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct Checkpoint {
   int64_t iteration = 0;
   double elapsed_seconds = 0;  // training time so far
   std::unique_ptr<base::ByteSource> state;
+  // What is wrong with others that may be newer: DataLoss, or Unavailable if they can't be read.
+  absl::Status passed_over;
 };
 
 // The records of an ended job while they are computed again, in a copy beside the damaged file.
@@ -50,7 +53,8 @@ class RunStore {
   virtual absl::Status WriteCheckpoint(const std::string& uid, int64_t iteration,
                                        double elapsed_seconds,
                                        const std::function<void(base::ByteSink&)>& save) = 0;
-  // The newest one that is whole and not beyond iteration_max.  Errors: NotFound.
+  // The newest one that is whole and not beyond iteration_max.
+  // Errors: NotFound if there is none, DataLoss if there is none that is whole; those of the disk.
   virtual absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                                     int64_t iteration_max) const = 0;
   // Of a job that has ended with a record.
@@ -62,6 +66,15 @@ class RunStore {
   virtual absl::Status CheckRoom() const = 0;
   // Whether less than a tenth of what all runs may take is left, so that old ones should go.
   virtual bool nearly_full() const = 0;
+  // What a repair takes beside what is there, for as long as it lasts: a copy of the trace, and a
+  // last checkpoint where that is damaged.  Errors: those of the disk.
+  virtual absl::StatusOr<int64_t> RepairBytes(const v1::TrainingJob& job) const = 0;
+  // Whether so many bytes more are within what all runs may take; the disk itself is not asked.
+  // Errors: ResourceExhausted, with the reason.
+  virtual absl::Status CheckBudget(int64_t bytes) const = 0;
+  // The same if there were only these runs.
+  virtual absl::Status CheckBudgetBeside(int64_t bytes,
+                                         std::span<const std::string> uids) const = 0;
   // Moves what there is of a run that no job is known for to where nobody looks but a person.
   // Errors: those of the disk.
   virtual absl::Status SetAside(const std::string& uid) = 0;

@@ -8,6 +8,7 @@
 #include <future>
 #include <latch>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,19 +52,20 @@ class Healing : public ::testing::Test {
   }
 
   void Begin() {
-    life_ = std::make_unique<OneLife>(files_, nullptr, options_);
+    life_ = std::make_unique<OneLife>(files_, nullptr, options_, disk_bytes_);
     ASSERT_TRUE(life_->Create(kSpec, "a").ok());
     const auto ended = life_->WaitForEnd(*life_->Find("a"));
     ASSERT_EQ(ended->summary().iterations(), 2500);
     Restart();
     path_ = "/data/jobs/" + ended->uid() + ".trace";
+    checkpoint_path_ = "/data/jobs/" + ended->uid() + ".checkpoint";
     records_ = *Read();
     bytes_ = Bytes(path_);
   }
   // Nothing is in memory afterwards: not even the last records of a job that has just ended.
   void Restart() {
     life_.reset();
-    life_ = std::make_unique<OneLife>(files_, nullptr, options_);
+    life_ = std::make_unique<OneLife>(files_, nullptr, options_, disk_bytes_);
   }
   std::string Bytes(const std::string& path) {
     const auto file = disk_.Open(path, base::FileSystem::Mode::kRead).value();
@@ -132,10 +134,12 @@ class Healing : public ::testing::Test {
   absl::Status why_ ABSL_GUARDED_BY(mutex_);
   std::function<void()> on_begun_;  // once
   JobsOptions options_;
+  std::optional<int64_t> disk_bytes_;
   SimulatedDisk disk_;
   FaultyFileSystem files_{disk_};
   std::unique_ptr<OneLife> life_;
-  std::string path_;     // of the trace
+  std::string path_;  // of the trace
+  std::string checkpoint_path_;
   std::string bytes_;    // of it, whole
   std::string records_;  // likewise
 };
@@ -205,17 +209,102 @@ TEST_F(Healing, ACancelledJobIsHealedUpToItsLastRecord) {
 
 TEST_F(Healing, ADamagedLastCheckpointIsMendedOnTheWay) {
   Begin();
-  const std::string path = path_.substr(0, path_.rfind('.')) + ".checkpoint";
-  const std::string whole = Bytes(path);
+  const std::string whole = Bytes(checkpoint_path_);
   std::string damaged = whole;
   damaged[damaged.size() / 2] ^= 1;
-  Put(path, damaged);
+  Put(checkpoint_path_, damaged);
   std::string trace = bytes_;
   trace[kBlockBytes] ^= 1;
   ASSERT_TRUE(ExpectHealed(trace));
-  const std::string mended = Bytes(path);
+  const std::string mended = Bytes(checkpoint_path_);
   ASSERT_EQ(mended.size(), whole.size());
   EXPECT_NE(mended, damaged);
+}
+
+TEST_F(Healing, ADamagedLastCheckpointAloneIsMendedForWhoeverAsksForTheParameters) {
+  Begin();
+  const auto values = life_->Parameters("a");
+  ASSERT_TRUE(values.ok()) << values.status();
+  std::string damaged = Bytes(checkpoint_path_);
+  for (const size_t place : {size_t{40}, damaged.size() - 50}) {  // in its header, behind it
+    damaged = Bytes(checkpoint_path_);
+    damaged[place] ^= 1;
+    Put(checkpoint_path_, damaged);
+    const size_t before = StepCount();
+    const absl::Status told = life_->Parameters("a").status();
+    EXPECT_EQ(told.code(), absl::StatusCode::kDataLoss) << told;
+    EXPECT_THAT(std::string{told.message()}, HasSubstr("the last checkpoint of trainingJobs/a is"));
+    EXPECT_THAT(std::string{told.message()}, HasSubstr("being computed again"));
+    EXPECT_THAT(StepsToEnd(before), ElementsAre(RepairStep::kBegun, RepairStep::kDone)) << why();
+    const auto mended = life_->Parameters("a");
+    ASSERT_TRUE(mended.ok()) << mended.status();
+    EXPECT_EQ(*mended, *values);
+  }
+  EXPECT_EQ(*Read(), records_);
+}
+
+// Which build on which processor computed the records is said in three places.
+TEST_F(Healing, WithoutTheHeaderOfTheTraceThatOfADamagedCheckpointOrTheCatalogueSaysWhoComputedIt) {
+  Begin();
+  std::string trace = bytes_;
+  trace[100] ^= 1;
+  std::string checkpoint = Bytes(checkpoint_path_);
+  checkpoint[checkpoint.size() - 50] ^= 1;
+  Put(checkpoint_path_, checkpoint);
+  EXPECT_TRUE(ExpectHealed(trace));
+  for (const char* const ending : {"", ".previous"}) {
+    if (disk_.Exists(checkpoint_path_ + ending).value()) {
+      ASSERT_TRUE(disk_.Remove(checkpoint_path_ + ending).ok());
+    }
+  }
+  EXPECT_TRUE(ExpectHealed(trace));
+}
+
+TEST_F(Healing, AnotherBuildThatTheCatalogueNamesIsBelieved) {
+  options_.build = "another build";  // the files know none
+  Begin();
+  std::string trace = bytes_;
+  trace[100] ^= 1;
+  Put(path_, trace);
+  ASSERT_TRUE(disk_.Remove(checkpoint_path_).ok());
+  const size_t before = StepCount();
+  EXPECT_TRUE(absl::IsDataLoss(Read().status()));
+  EXPECT_THAT(StepsToEnd(before), ElementsAre(RepairStep::kBegun, RepairStep::kRefused));
+  EXPECT_THAT(std::string{why().message()}, HasSubstr("computed by 'another build"));
+}
+
+// With room for three jobs and a half.
+TEST_F(Healing, ACopyThatFindsNoRoomMakesOtherEndedJobsGoThatEndedFirst) {
+  std::vector<std::string> forgotten;
+  options_.on_forget = [&forgotten](const v1::TrainingJob& job) {
+    forgotten.push_back(job.name());
+  };
+  disk_bytes_ = 7 * 86'016 / 2;
+  Begin();
+  for (const char* const id : {"b", "c"}) {
+    ASSERT_TRUE(life_->Create(kSpec, id).ok());
+    life_->WaitForEnd(*life_->Find(id));
+  }
+  Restart();
+  std::string damaged = bytes_;
+  damaged[4096 + 3000] ^= 1;
+  EXPECT_TRUE(ExpectHealed(damaged));
+  EXPECT_THAT(forgotten, ElementsAre("trainingJobs/b"));
+  EXPECT_TRUE(life_->Get("c").ok());
+}
+
+TEST_F(Healing, ACopyThatNeverFitsIsRefusedWithTheReasonAndNoJobGoes) {
+  options_.on_forget = [](const v1::TrainingJob& job) { ADD_FAILURE() << job.name(); };
+  disk_bytes_ = 86'016 * 3 / 2;
+  Begin();
+  std::string damaged = bytes_;
+  damaged[4096 + 3000] ^= 1;
+  Put(path_, damaged);
+  EXPECT_TRUE(absl::IsDataLoss(Read().status()));
+  EXPECT_THAT(StepsToEnd(0), ElementsAre(RepairStep::kBegun, RepairStep::kRefused));
+  EXPECT_THAT(std::string{Read().status().message()},
+              HasSubstr("it can't be repaired: a repair needs a copy for its time: 0.08"));
+  EXPECT_EQ(Bytes(path_), damaged);
 }
 
 // A record that is whole and another one than is computed: the file, or this machine, is not what
@@ -268,7 +357,7 @@ TEST_F(Healing, ASummaryThatTheRecordsDoNotComeToIsNotAccepted) {
                   [&stored](const absl::Status& status) { stored.set_value(status); });
     ASSERT_TRUE(stored.get_future().get().ok());
   }
-  life_ = std::make_unique<OneLife>(files_, nullptr, options_);
+  life_ = std::make_unique<OneLife>(files_, nullptr, options_, disk_bytes_);
   const size_t before = StepCount();
   const std::string cut = bytes_.substr(0, 4096 + 2 * kBlockBytes);
   Put(path_, cut);
@@ -290,7 +379,12 @@ TEST_F(Healing, ADiskThatFailsOnTheWayLeavesTheFileAsItWasAndTheNextReaderAsksAg
       const size_t before = StepCount();
       files_.ClearRules();
       const size_t rule = files_.AddRule({.call = call, .path = ".trace.new", .nth = nth});
-      EXPECT_TRUE(absl::IsDataLoss(Read().status()));
+      const absl::Status status = Read().status();
+      EXPECT_TRUE(absl::IsDataLoss(status));
+      const std::string told{status.message()};
+      if (failures > 0) {
+        EXPECT_THAT(told, HasSubstr("the last time it could not be: "));
+      }
       const RepairStep end = StepsToEnd(before).back();
       if (end == RepairStep::kDone) {
         files_.ClearRules();

@@ -3,7 +3,10 @@
 #include <future>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
@@ -26,12 +29,15 @@ class OneLife {
       std::function<std::unique_ptr<storage::JobStore>(storage::JobStore&, storage::RunStore&)>;
 
   //   options: of everything but the number of workers, which is one.
+  //   disk_bytes: as FileRunStore's.
   explicit OneLife(base::FileSystem& files, const Wrap& wrap = nullptr,
-                   JobsOptions options = JobsOptions()) {
+                   JobsOptions options = JobsOptions(),
+                   std::optional<int64_t> disk_bytes = std::nullopt) {
     EXPECT_TRUE(files.CreateDirectory(kDirectory).ok());
     EXPECT_TRUE(files.SyncDirectory("/").ok());
     storage::FileRunStore::Options runs;
     runs.columns = engine::kTraceColumns;
+    runs.disk_bytes = disk_bytes;
     auto opened_runs = storage::FileRunStore::Open(files, kDirectory, runs);
     EXPECT_TRUE(opened_runs.ok()) << opened_runs.status();
     runs_ = *std::move(opened_runs);
@@ -73,6 +79,22 @@ class OneLife {
   Found Find(const std::string& id) {
     return Await<Found>([&](auto done) { jobs_->Find(absl::StrCat("trainingJobs/", id), done); });
   }
+  // The final iterate.
+  absl::StatusOr<std::vector<double>> Parameters(const std::string& id) {
+    using Opened = absl::StatusOr<runner::FinalParameters>;
+    Opened opened = Await<Opened>([&](auto done) {
+      jobs_->OpenParameters(absl::StrCat("trainingJobs/", id), kParametersMax, done);
+    });
+    if (!opened.ok()) {
+      return opened.status();
+    }
+    std::vector<double> values;
+    for (int64_t k = 0; k < opened->dimension; ++k) {
+      values.push_back(opened->values->ReadDouble());
+    }
+    const absl::Status read = opened->CheckAll();
+    return read.ok() ? absl::StatusOr<std::vector<double>>(std::move(values)) : read;
+  }
   // The job in its final form.
   storage::JobSnapshot WaitForEnd(const std::shared_ptr<Job>& job) {
     std::promise<storage::JobSnapshot> promise;
@@ -106,6 +128,7 @@ class OneLife {
 
  private:
   static constexpr char kDirectory[] = "/data";
+  static constexpr int64_t kParametersMax = 1'000'000;
 
   template <typename Result>
   static Result Await(const std::function<void(std::function<void(Result)>)>& call) {

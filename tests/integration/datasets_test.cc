@@ -2,10 +2,12 @@
 // restarts of the server.
 
 #include <csignal>
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_split.h"
+#include "client/cpp/status.h"
 #include "gmock/gmock.h"
 #include "tests/fault/durable_server.h"
 #include "tests/integration/watch_support.h"
@@ -102,6 +104,38 @@ TEST(Datasets, AJobThatNamesOneEndsLikeOneThatHoldsItThroughKills) {
   ASSERT_TRUE(client.Delete(job.name()).ok());
   EXPECT_TRUE(client.DeleteDataset(stored->name()).ok());
   EXPECT_EQ(client.Submit(request).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Datasets, ADamagedOneIsToldByNameAndCanBeSentAgainOrDeleted) {
+  DurableServer server;
+  client::Client client = Connect(server.address());
+  const auto stored = client.SendDataset(Header(), Values());
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  const std::string path = absl::StrCat(server.data_directory(), "/", stored->name(), ".dataset");
+  server.Kill();
+  std::filesystem::resize_file(path, 5000);
+  server.Start();
+  v1::CreateTrainingJobRequest request = Job(100);
+  DatasetOf(request).set_name(stored->name());
+  const auto expect_damaged = [&](const absl::Status& status) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_EQ(client::ErrorReason(status), "DATA_DAMAGED");
+    EXPECT_THAT(std::string{status.message()},
+                AllOf(HasSubstr(stored->name() + " is damaged"), HasSubstr("send it again")));
+  };
+  expect_damaged(client.Submit(request).status());
+  expect_damaged(client.Preview(request.spec()).status());
+  expect_damaged(client.GetDataset(stored->name()).status());
+  ASSERT_TRUE(client.SendDataset(Header(), Values()).ok());
+  EXPECT_EQ(Ended(client, request).state(), v1::TrainingJob::STATE_SUCCEEDED);
+  const auto jobs = client.List(v1::ListTrainingJobsRequest());
+  ASSERT_TRUE(client.Delete(jobs->training_jobs(0).name()).ok());
+  server.Kill();
+  std::filesystem::resize_file(path, 5000);
+  server.Start();
+  EXPECT_TRUE(client.DeleteDataset(stored->name()).ok());
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_EQ(client.DeleteDataset(stored->name()).code(), absl::StatusCode::kNotFound);
 }
 
 TEST(Datasets, WithoutADataDirectoryTheyAreKeptInMemory) {

@@ -133,7 +133,7 @@ class FileDatasetScenario : public DatasetScenario {
     const auto loaded = store_->Load();
     ASSERT_TRUE(loaded.ok()) << loaded.status();
     EXPECT_EQ(damages_, 0);
-    EXPECT_TRUE(!steps.acknowledged(kStoreKept) || !loaded->empty());
+    EXPECT_TRUE(!steps.acknowledged(kStoreKept) || !loaded->datasets.empty());
     const absl::Status checked = Check(steps);
     EXPECT_TRUE(checked.ok()) << checked;
   }

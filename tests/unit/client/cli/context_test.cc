@@ -169,6 +169,19 @@ TEST(Names, AreTheEnumsWithoutTheirPrefix) {
   EXPECT_EQ(VerdictName(v1::Certificate::VERDICT_NOT_APPLICABLE), "NOT_APPLICABLE");
 }
 
+TEST(DescribeEnd, ClaimsNoReasonAndNoIterationThatThereIsNot) {
+  EXPECT_EQ(DescribeEnd(EndedJob()), "trainingJobs/a ended: MAX_ITERATIONS at iteration 1000");
+  v1::TrainingJob job;
+  job.set_name("trainingJobs/a");
+  job.set_state(v1::TrainingJob::STATE_CANCELLED);
+  job.mutable_termination()->set_reason(v1::Termination::REASON_CANCELLED);
+  EXPECT_EQ(DescribeEnd(job), "trainingJobs/a ended: CANCELLED before its first record");
+  job.set_state(v1::TrainingJob::STATE_FAILED);
+  job.clear_termination();
+  job.mutable_error()->set_message("the values of datasets/x are damaged");
+  EXPECT_EQ(DescribeEnd(job), "trainingJobs/a failed: the values of datasets/x are damaged");
+}
+
 TEST(Describe, NamesProblemAndMethod) {
   v1::TrainingJobSpec spec;
   EXPECT_EQ(Describe(spec), "unknown problem, unknown method");

@@ -200,10 +200,10 @@ TEST_F(DatasetsTest, ADamagedOneCanBeSentAgainAlsoAfterARestart) {
   const auto stored = Store();
   class Restarted : public FragileStore {
    public:
-    absl::StatusOr<std::vector<v1::StoredDataset>> Load() override { return loaded; }
-    std::vector<v1::StoredDataset> loaded;
+    absl::StatusOr<Loaded> Load() override { return loaded; }
+    Loaded loaded;
   } store;
-  store.loaded = {*stored};
+  store.loaded.datasets = {*stored};
   Datasets restarted(Datasets::Options(), store, jobs_, clock_);
   ASSERT_TRUE(restarted.Load().ok());
   EXPECT_TRUE(restarted.Find(stored->name()).has_value());
@@ -217,6 +217,105 @@ TEST_F(DatasetsTest, ADamagedOneCanBeSentAgainAlsoAfterARestart) {
   ASSERT_TRUE((*upload)->Finish().ok());
   EXPECT_TRUE(restarted.FindSame(stored->sha256()).has_value());
   EXPECT_TRUE(restarted.Find(stored->name())->load(3).ok());
+}
+
+TEST_F(DatasetsTest, OneThatTookTheRoomOfADamagedOneIsKnownByItsOwnNameAndTimeAtOnce) {
+  const auto first = Store();
+  const auto on_its_way = datasets_->Find(first->name());  // a job that is not stored yet
+  store_.damaged = true;
+  EXPECT_FALSE(on_its_way->load(3).ok());
+  clock_.Advance(absl::Seconds(5));
+  auto upload = datasets_->Begin(
+      [] {
+        v1::DatasetHeader header = Header();
+        header.set_display_name("again");
+        return header;
+      }(),
+      [] {});
+  v1::DatasetChunk chunk;
+  for (int k = 0; k < 9; ++k) {
+    chunk.add_values(k);
+  }
+  ASSERT_TRUE((*upload)->Add(chunk).ok());
+  const auto second = (*upload)->Finish();
+  ASSERT_TRUE(second.ok()) << second.status();
+  store_.damaged = false;
+  EXPECT_EQ(second->display_name(), "again");
+  EXPECT_EQ(datasets_->Get(first->name())->SerializeAsString(), second->SerializeAsString());
+  // Whoever held the damaged one holds the name.
+  EXPECT_EQ(Delete(first->name()).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(DatasetsTest, ASumOfOtherSizesIsRefused) {
+  const auto stored = Store();
+  v1::DatasetHeader header = Header();
+  header.set_sha256(stored->sha256());
+  EXPECT_EQ((*datasets_->FindAnnounced(header))->name(), stored->name());
+  header.set_examples(1);
+  header.set_input_dimension(8);
+  const auto refused = datasets_->FindAnnounced(header);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+  header.set_sha256(std::string(64, '0'));
+  EXPECT_FALSE(datasets_->FindAnnounced(header)->has_value());
+}
+
+// An earlier server stored it, and since then its header was damaged, with the sizes.
+TEST_F(DatasetsTest, AFileThatIsNoDataSetAnyMoreIsDamagedUntilItIsSentAgainOrDeleted) {
+  const auto stored = Store();
+  const std::string name = stored->name();
+  class Restarted : public FragileStore {
+   public:
+    explicit Restarted(const std::string& name) : name_(name) {}
+    absl::StatusOr<Loaded> Load() override {
+      const absl::Status damaged = absl::DataLossError(name_ + " is damaged: why");
+      return Loaded{{}, {{name_, damaged}, {"datasets/wine", damaged}, {"datasets/_", damaged}}};
+    }
+    absl::Status Remove(const std::string& name) override {
+      removed = name;
+      return FragileStore::Remove(name);
+    }
+    std::string removed;
+
+   private:
+    const std::string name_;
+  } store(name);
+  InsertJob("a", name);
+  Datasets restarted(Datasets::Options(), store, jobs_, clock_);
+  ASSERT_TRUE(restarted.Load().ok());
+  EXPECT_FALSE(restarted.Find(name).has_value());
+  EXPECT_TRUE(restarted.CheckUsable("datasets/wine").ok());
+  EXPECT_TRUE(restarted.CheckUsable("datasets/none").ok());
+  const absl::Status unusable = restarted.CheckUsable(name);
+  EXPECT_TRUE(absl::IsDataLoss(unusable)) << unusable;
+  EXPECT_EQ(unusable.message(), name + " is damaged: why; send it again");
+  EXPECT_EQ(restarted.Get(name).status(), unusable);
+  const auto remove = [&] {
+    std::promise<absl::Status> answer;
+    restarted.Delete(name, [&answer](const absl::Status& status) { answer.set_value(status); });
+    return answer.get_future().get();
+  };
+  EXPECT_EQ(remove().code(), absl::StatusCode::kFailedPrecondition);  // as long as a job names it
+  EXPECT_TRUE(absl::IsDataLoss(restarted.CheckUsable(name)));
+  EXPECT_TRUE(testing_support::JobStoreCalls(jobs_).Remove("trainingJobs/a").ok());
+  store.stuck = true;
+  EXPECT_EQ(remove().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(absl::IsDataLoss(restarted.CheckUsable(name)));
+  store.stuck = false;
+  EXPECT_TRUE(remove().ok());
+  EXPECT_EQ(store.removed, name);
+  EXPECT_EQ(remove().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(restarted.CheckUsable(name).ok());
+  // Or sent again.
+  ASSERT_TRUE(restarted.Load().ok());
+  auto upload = restarted.Begin(Header(), [] {});
+  v1::DatasetChunk chunk;
+  for (int k = 0; k < 9; ++k) {
+    chunk.add_values(k);
+  }
+  ASSERT_TRUE((*upload)->Add(chunk).ok());
+  ASSERT_TRUE((*upload)->Finish().ok());
+  EXPECT_TRUE(restarted.CheckUsable(name).ok());
+  EXPECT_TRUE(restarted.Find(name)->load(3).ok());
 }
 
 TEST_F(DatasetsTest, ListsAllInPagesWhateverHappensBetween) {

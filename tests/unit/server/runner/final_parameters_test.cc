@@ -138,6 +138,36 @@ TEST_F(FinalParametersTest, AreNotThoseOfAnEarlierRecord) {
   EXPECT_THAT(parameters.status().message(), HasSubstr("of iteration 3"));
 }
 
+TEST_F(FinalParametersTest, ThatAreDamagedAreNotSaidToBeMissing) {
+  Run();
+  const auto damage = [this](const std::string& path) {
+    auto file = disk_.Open(path, base::FileSystem::Mode::kUpdate).value();
+    ASSERT_TRUE(file->Write(file->Size().value() - 1, "x").ok());
+  };
+  const auto message = [this] {
+    const absl::Status status = Open().status();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    return std::string{status.message()};
+  };
+  // With one before that is whole, and without.
+  ASSERT_TRUE(
+      store_->WriteCheckpoint("u", 4, 0, [](base::ByteSink& sink) { sink.WriteInt(1); }).ok());
+  job_.mutable_summary()->set_iterations(4);
+  damage("/data/jobs/u.checkpoint");
+  EXPECT_THAT(message(), HasSubstr("the last checkpoint of trainingJobs/a is damaged: "));
+  damage("/data/jobs/u.checkpoint.previous");
+  EXPECT_THAT(message(), HasSubstr("the payload's CRC is wrong"));
+}
+
+TEST_F(FinalParametersTest, OfAFailedJobAreMissingForItsReason) {
+  job_.mutable_error()->set_message("the values of datasets/x are damaged");
+  const absl::Status status = Open().status();
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_EQ(status.message(),
+            "trainingJobs/a failed, and its final iterate is not kept: the values of datasets/x "
+            "are damaged");
+}
+
 TEST_F(FinalParametersTest, AreThoseOfTheSpec) {
   Run();
   job_.mutable_spec()

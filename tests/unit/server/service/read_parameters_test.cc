@@ -122,7 +122,7 @@ TEST_F(ReadParametersTest, CutsManyValuesIntoBlocks) {
   EXPECT_NEAR(norm / last.iterations().residual_norm(0), 1, 1e-11);  // d eps
 }
 
-TEST_F(ReadParametersTest, DamageEndsTheStream) {
+TEST_F(ReadParametersTest, DamageIsToldAsWhatItIs) {
   const std::string name = TrainToTheEnd(kLarge, "a");
   v1::GetTrainingJobRequest request;
   request.set_name(name);
@@ -133,8 +133,8 @@ TEST_F(ReadParametersTest, DamageEndsTheStream) {
   ASSERT_TRUE(file.ok()) << file.status();
   ASSERT_TRUE((*file)->Write(500'000, "damage").ok());
   const grpc::Status status = Read(name);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_EQ(ReasonOf(status), "PARAMETERS_NOT_KEPT");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_EQ(ReasonOf(status), "DATA_DAMAGED");
   EXPECT_THAT(status.error_message(), HasSubstr("CRC"));
 }
 

@@ -40,7 +40,7 @@ inline absl::Status WriteAt(base::FileSystem& files, int64_t iteration, size_t s
 }
 
 // The iteration of the checkpoint that opens, once all of it was found to be what was written
-// there; DataLoss if it is not, which must never be.
+// there; Internal if it is not, which must never be.
 inline absl::StatusOr<int64_t> OpenAndCompare(base::FileSystem& files,
                                               int64_t iteration_max = kAnyIteration,
                                               size_t size = 700) {
@@ -56,7 +56,7 @@ inline absl::StatusOr<int64_t> OpenAndCompare(base::FileSystem& files,
       payload != PayloadAt(head.iteration, size) || head.uid != expected.uid ||
       head.elapsed_seconds != expected.elapsed_seconds || head.build != expected.build ||
       head.processor != expected.processor || head.float_control != expected.float_control) {
-    return absl::DataLossError("a damaged checkpoint was served");
+    return absl::InternalError("a damaged checkpoint was served");
   }
   return head.iteration;
 }

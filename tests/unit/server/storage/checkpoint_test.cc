@@ -36,7 +36,8 @@ const std::string kNew = std::string(kPath) + ".new";
 // -1 if there is none; -2 if what opens is not what was written.
 int64_t Recovered(base::FileSystem& files, size_t size = 700) {
   const auto iteration = OpenAndCompare(files, kAnyIteration, size);
-  return iteration.ok() ? *iteration : absl::IsNotFound(iteration.status()) ? -1 : -2;
+  const bool none = absl::IsNotFound(iteration.status()) || absl::IsDataLoss(iteration.status());
+  return iteration.ok() ? *iteration : none ? -1 : -2;
 }
 
 TEST(Checkpoint, GivesBackWhatWasWrittenLast) {
@@ -117,6 +118,8 @@ TEST(Checkpoint, EachByteFlippedZeroedOrCutThereIsSeenAndThePreviousOneServed) {
       ASSERT_EQ(*OpenAndCompare(disk, kAnyIteration, 100), version == whole ? 20 : 10) << place;
       ASSERT_THAT(OpenCheckpoint(disk, kPath, "u1", kAnyIteration)->damages,
                   SizeIs(version == whole ? 0 : 1));
+      ASSERT_EQ(OpenCheckpoint(disk, kPath, "u1", kAnyIteration)->passed_over.code(),
+                version == whole ? absl::StatusCode::kOk : absl::StatusCode::kDataLoss);
     }
   }
 }
@@ -128,7 +131,7 @@ TEST(Checkpoint, SaysWhatIsWrongWithEachDamagedOne) {
   const auto message = [&](const std::string& changed) {
     Replace(disk, kPath, changed);
     const absl::Status status = OpenAndCompare(disk).status();
-    EXPECT_TRUE(absl::IsNotFound(status)) << status;
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
     return std::string{status.message()};
   };
   EXPECT_THAT(message(""), HasSubstr("/jobs/u1.checkpoint: the bytes end too early"));
@@ -141,11 +144,41 @@ TEST(Checkpoint, SaysWhatIsWrongWithEachDamagedOne) {
   EXPECT_THAT(message(changed), HasSubstr("the version is 2; accepted: 1"));
 }
 
+TEST(Checkpoint, ThatWasNeverFinishedIsMissingAndNotDamaged) {
+  const std::string half = [] {
+    SimulatedDisk disk = DiskWithJobs();
+    POLYAK_CHECK(WriteAt(disk, 20).ok());
+    std::string bytes = Contents(disk, kPath);
+    return bytes.substr(0, bytes.size() - 1);
+  }();
+  // Cut before its header, and with it.
+  for (const std::string& torn : {std::string(700, '\0'), half}) {
+    SimulatedDisk disk = DiskWithJobs();
+    Replace(disk, kNew, torn);
+    EXPECT_TRUE(absl::IsNotFound(OpenAndCompare(disk).status()));
+    // On a full disk it does not become the current one, whose damage would be one.
+    FaultyFileSystem files(disk);
+    files.SetFreeBytes(0);
+    EXPECT_FALSE(WriteAt(files, 10).ok());
+    EXPECT_TRUE(absl::IsNotFound(OpenAndCompare(disk).status()));
+    ASSERT_TRUE(WriteAt(disk, 10).ok());
+    Replace(disk, kNew, torn);
+    const auto opened = OpenCheckpoint(disk, kPath, "u1", kAnyIteration);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    EXPECT_EQ(opened->head.iteration, 10);
+    EXPECT_TRUE(opened->passed_over.ok()) << opened->passed_over;
+    EXPECT_THAT(opened->damages, SizeIs(1));
+    // Between the renames it has been whole, and what is wrong with it came later.
+    ASSERT_TRUE(disk.Rename(kPath, kPrevious).ok());
+    EXPECT_TRUE(absl::IsDataLoss(OpenCheckpoint(disk, kPath, "u1", kAnyIteration)->passed_over));
+  }
+}
+
 TEST(Checkpoint, OfAnotherJobIsNotServed) {
   SimulatedDisk disk = DiskWithJobs();
   ASSERT_TRUE(WriteAt(disk, 10).ok());
   const absl::Status status = OpenCheckpoint(disk, kPath, "u2", kAnyIteration).status();
-  EXPECT_TRUE(absl::IsNotFound(status));
+  EXPECT_TRUE(absl::IsDataLoss(status));
   EXPECT_THAT(std::string{status.message()}, HasSubstr("it is of the job u1"));
 }
 
@@ -158,9 +191,33 @@ TEST(Checkpoint, OfHeadersThatClaimAnythingIsRefusedWithoutTheMemoryTheyAskFor) 
       std::string changed = whole;
       changed.replace(number, 8, reinterpret_cast<const char*>(&value), 8);
       Replace(disk, kPath, changed);
-      EXPECT_TRUE(absl::IsNotFound(OpenAndCompare(disk).status()));
+      EXPECT_TRUE(absl::IsDataLoss(OpenAndCompare(disk).status()));
     }
   }
+}
+
+TEST(Checkpoint, ThatCantBeServedStillSaysWhoWroteIt) {
+  SimulatedDisk disk = DiskWithJobs();
+  EXPECT_TRUE(absl::IsNotFound(ReadCheckpointHead(disk, kPath, "u1").status()));
+  ASSERT_TRUE(WriteAt(disk, 10).ok());
+  std::string bytes = Contents(disk, kPath);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  Replace(disk, kPath, bytes);
+  ASSERT_TRUE(absl::IsDataLoss(OpenAndCompare(disk).status()));
+  const auto head = ReadCheckpointHead(disk, kPath, "u1");
+  ASSERT_TRUE(head.ok()) << head.status();
+  EXPECT_EQ(head->iteration, 10);
+  EXPECT_EQ(head->build, "a build");
+  EXPECT_EQ(head->processor, "a processor");
+  EXPECT_TRUE(absl::IsNotFound(ReadCheckpointHead(disk, kPath, "u2").status()));
+  {
+    FaultyFileSystem files(disk);
+    files.AddRule({Call::kRead, "", 1, FaultyFileSystem::kAlways, {}});
+    EXPECT_TRUE(absl::IsUnavailable(ReadCheckpointHead(files, kPath, "u1").status()));
+  }
+  bytes[40] = static_cast<char>(bytes[40] ^ 1);  // in the header
+  Replace(disk, kPath, bytes);
+  EXPECT_TRUE(absl::IsNotFound(ReadCheckpointHead(disk, kPath, "u1").status()));
 }
 
 TEST(Checkpoint, ThatCanNotBeReadIsNoProofThatThereIsNone) {

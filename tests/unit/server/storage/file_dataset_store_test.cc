@@ -19,6 +19,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using testing_support::FaultyFileSystem;
 using testing_support::SimulatedDisk;
 
@@ -87,17 +88,18 @@ TEST_F(FileDatasetStoreTest, GivesBackWhatWasStoredAlsoToTheNextProcess) {
   constexpr int64_t kExamples = 10'000;  // several blocks
   {
     const auto store = Open(disk_);
-    EXPECT_THAT(*store->Load(), IsEmpty());
+    EXPECT_THAT(store->Load()->datasets, IsEmpty());
     ASSERT_TRUE(Store(*store, kExamples).ok());
   }
   const auto store = Open(disk_);
   const auto loaded = store->Load();
-  ASSERT_THAT(*loaded, SizeIs(1));
-  EXPECT_EQ(loaded->front().SerializeAsString(), Dataset(kExamples).SerializeAsString());
+  ASSERT_THAT(loaded->datasets, SizeIs(1));
+  EXPECT_THAT(loaded->unusable, IsEmpty());
+  EXPECT_EQ(loaded->datasets.front().SerializeAsString(), Dataset(kExamples).SerializeAsString());
   EXPECT_EQ(*Read(*store, kExamples), Values(kExamples));
   ASSERT_TRUE(store->Remove("datasets/abc").ok());
   EXPECT_TRUE(absl::IsDataLoss(Read(*store, kExamples).status()));
-  EXPECT_THAT(*Open(disk_)->Load(), IsEmpty());
+  EXPECT_THAT(Open(disk_)->Load()->datasets, IsEmpty());
 }
 
 TEST_F(FileDatasetStoreTest, AnUploadThatIsDroppedOrInterruptedLeavesNothing) {
@@ -107,7 +109,7 @@ TEST_F(FileDatasetStoreTest, AnUploadThatIsDroppedOrInterruptedLeavesNothing) {
   const auto interrupted = store->Begin();
   ASSERT_TRUE((*interrupted)->Append(Values(1)).ok());
   EXPECT_THAT(*disk_.List("/data/datasets"), SizeIs(1));
-  EXPECT_THAT(*Open(disk_)->Load(), IsEmpty());
+  EXPECT_THAT(Open(disk_)->Load()->datasets, IsEmpty());
   EXPECT_THAT(*disk_.List("/data/datasets"), IsEmpty());
 }
 
@@ -123,14 +125,24 @@ TEST_F(FileDatasetStoreTest, EveryDamagedByteIsSeen) {
     ASSERT_TRUE((*file)->Read(place, {&byte, 1}).ok());
     const char flipped = static_cast<char>(byte ^ 1);
     ASSERT_TRUE((*file)->Write(place, {&flipped, 1}).ok());
-    EXPECT_TRUE(absl::IsDataLoss(Read(*store, 4).status())) << place;
+    const absl::Status damaged = Read(*store, 4).status();
+    EXPECT_TRUE(absl::IsDataLoss(damaged)) << place;
+    EXPECT_THAT(std::string{damaged.message()}, StartsWith("datasets/abc is damaged: ")) << place;
     ASSERT_TRUE((*file)->Write(place, {&byte, 1}).ok());
   }
   EXPECT_EQ(*Read(*store, 4), Values(4));
   ASSERT_TRUE((*file)->Truncate(size - 1).ok());
   EXPECT_TRUE(absl::IsDataLoss(Read(*store, 4).status()));
-  EXPECT_THAT(*store->Load(), IsEmpty());
+  const auto loaded = store->Load();
+  EXPECT_THAT(loaded->datasets, IsEmpty());
   EXPECT_THAT(damages_, SizeIs(1));
+  ASSERT_THAT(loaded->unusable, SizeIs(1));
+  EXPECT_EQ(loaded->unusable[0].first, "datasets/abc");
+  EXPECT_TRUE(absl::IsDataLoss(loaded->unusable[0].second));
+  EXPECT_THAT(std::string{loaded->unusable[0].second.message()},
+              StartsWith("datasets/abc is damaged: it has"));
+  ASSERT_TRUE(store->Remove("datasets/abc").ok());
+  EXPECT_FALSE(*disk_.Exists(kPath));
 }
 
 // What was acknowledged is there after a loss of power at any moment, and what is there is whole.
@@ -148,9 +160,9 @@ TEST_F(FileDatasetStoreTest, ALossOfPowerLosesNothingThatWasAcknowledged) {
       ASSERT_TRUE(loaded.ok()) << loaded.status();
       ++states;
       if (prefix == acknowledged) {
-        ASSERT_THAT(*loaded, SizeIs(1));
+        ASSERT_THAT(loaded->datasets, SizeIs(1));
       }
-      if (!loaded->empty()) {
+      if (!loaded->datasets.empty()) {
         const auto read = Read(*next, 300);
         ASSERT_TRUE(read.ok()) << read.status();
         EXPECT_EQ(*read, Values(300));
@@ -177,7 +189,7 @@ TEST_F(FileDatasetStoreTest, NoFailingCallIsTakenForSuccess) {
       failures += stored.ok() ? 0 : 1;
       faulty.ClearRules();
       if (!stored.ok()) {
-        EXPECT_THAT(*store->Load(), IsEmpty());
+        EXPECT_THAT(store->Load()->datasets, IsEmpty());
       } else {
         EXPECT_EQ(*Read(*store, 4), Values(4));
       }

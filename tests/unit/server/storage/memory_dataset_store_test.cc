@@ -18,7 +18,7 @@ v1::StoredDataset Named(const std::string& name) {
 
 TEST(MemoryDatasetStore, KeepsWhatWasCommittedUntilItIsRemoved) {
   MemoryDatasetStore store;
-  EXPECT_TRUE(store.Load()->empty());
+  EXPECT_TRUE(store.Load()->datasets.empty());
   {
     const auto dropped = store.Begin();
     ASSERT_TRUE((*dropped)->Append(std::vector<double>{9}).ok());
