@@ -85,7 +85,7 @@ void Client::Reconnect(absl::Time end, const std::stop_token& stop) {
 absl::Status Client::Retrying(absl::Duration try_timeout,
                               const std::function<grpc::Status(grpc::ClientContext&)>& call) {
   Backoff backoff(RandomSeed());
-  const absl::Time give_up = absl::Now() + options_.give_up_after;
+  absl::Time give_up = absl::InfiniteFuture();
   while (true) {
     grpc::ClientContext context;
     if (try_timeout != absl::InfiniteDuration()) {
@@ -95,6 +95,8 @@ absl::Status Client::Retrying(absl::Duration try_timeout,
     if (status.ok() || !MayRetry(status)) {
       return status;
     }
+    // From the first failure: a call that was long under way has its time all the same.
+    give_up = std::min(give_up, absl::Now() + options_.give_up_after);
     const absl::Duration pause =
         std::max(backoff.Next(), RetryDelay(status).value_or(absl::ZeroDuration()));
     if (absl::Now() + pause > give_up) {

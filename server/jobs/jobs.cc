@@ -256,8 +256,14 @@ void Jobs::Requeue(const std::shared_ptr<Job>& job) {
     ++places_taken_;
     MakeWay();
   }
-  if (!draining()) {  // else the workers may be gone
-    workers_.Submit([this] { RunNext(); });
+  Schedule(&Jobs::RunNext);
+}
+
+// Under the lock that Drain takes: once it has returned the workers may be gone.
+void Jobs::Schedule(void (Jobs::*work)()) {
+  const base::MutexLock lock(&mutex_);
+  if (!draining()) {
+    workers_.Submit([this, work] { (this->*work)(); });
   }
 }
 

@@ -211,6 +211,8 @@ class Jobs {
   // Tries again to remove the files of a forgotten job that could not be removed.
   void RemoveStuckFiles();
   void CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done);
+  // Has a worker do it, unless the server is about to go.
+  void Schedule(void (Jobs::*work)()) ABSL_LOCKS_EXCLUDED(mutex_);
   // Back to the head of the queue.
   void Requeue(const std::shared_ptr<Job>& job);
   void TakeUp(const storage::StoredJob& stored);

@@ -85,7 +85,7 @@ absl::Status Jobs::NoteDamage(const storage::JobSnapshot& job, int repaired,
     }
   }
   if (asks) {
-    workers_.Submit([this] { RepairNext(); });
+    Schedule(&Jobs::RepairNext);
   }
   return absl::DataLossError(absl::StrCat(std::string{error.message()}, outcome));
 }
@@ -121,7 +121,7 @@ void Jobs::RepairNext() {
     }
   }
   if (job == nullptr) {
-    workers_.Submit([this] { RepairNext(); });  // behind the jobs that wait
+    Schedule(&Jobs::RepairNext);  // behind the jobs that wait
     return;
   }
   EndRepair(job, Repair(*job, *stop));
@@ -201,9 +201,7 @@ void Jobs::EndRepair(const storage::JobSnapshot& job, const absl::Status& status
                                            : RepairStep::kPutOff,
                        status);
   }
-  if (!draining()) {
-    workers_.Submit([this] { RepairNext(); });
-  }
+  Schedule(&Jobs::RepairNext);
 }
 
 }  // namespace polyak::jobs

@@ -125,12 +125,12 @@ absl::StatusOr<runner::RunResult> Jobs::RunToEnd(const std::shared_ptr<Job>& job
 void Jobs::PutOff(const std::shared_ptr<Job>& job, const absl::Status& why) {
   job->set_pause_reason(std::string{why.message()});
   clock_.Sleep(kBetweenAttempts);
-  const base::MutexLock lock(&mutex_);
-  if (!draining()) {  // else the workers may be gone
+  {
+    const base::MutexLock lock(&mutex_);
     queue_.push_back(job);
     ++places_taken_;
-    workers_.Submit([this] { RunNext(); });
   }
+  Schedule(&Jobs::RunNext);
 }
 
 bool Jobs::AddComputation(const Job& job, v1::TrainingJob& form) const {
@@ -209,6 +209,10 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
     Finish(job, form, [&answer](const absl::Status& status) { answer.set_value(status); });
     stored = answer.get_future().get();
   } while (WaitForRoom(job, stored));
+  if (absl::IsDataLoss(stored)) {
+    job->set_pause_reason(
+        absl::StrCat("it has ended, which can't be stored: ", std::string{stored.message()}));
+  }
 }
 
 void Jobs::Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form, Done done) {

@@ -189,12 +189,17 @@ absl::Status Changes::Make(const RemoveDamagedJob& remove, int64_t now) {
   return absl::OkStatus();
 }
 
-void Changes::ForgetExpired(int64_t now) {
-  StatementUse(forget_requests_, now).Step();
-  StatementUse(forget_tombstones_, now).Step();
+absl::Status Changes::ForgetExpired(int64_t now) {
+  const absl::Status status = connection_.Try([&] {
+    StatementUse(forget_requests_, now).Step();
+    StatementUse(forget_tombstones_, now).Step();
+    return absl::OkStatus();
+  });
+  // They stay where their pages are damaged: that is no reason to refuse a change elsewhere.
+  return absl::IsDataLoss(status) ? absl::OkStatus() : status;
 }
 
-bool Changes::in_transaction() {
+bool Changes::in_transaction() const {
   return sqlite3_get_autocommit(connection_.database().getHandle()) == 0;
 }
 
@@ -208,7 +213,7 @@ absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<cons
       connection_.database().exec("PRAGMA writable_schema = ON");
     }
     SQLite::Transaction transaction(connection_.database(), SQLite::TransactionBehavior::IMMEDIATE);
-    ForgetExpired(Micros(now));
+    POLYAK_RETURN_IF_ERROR(ForgetExpired(Micros(now)));
     for (const Change* const change : changes) {
       results.push_back(
           std::visit([&](const auto& what) { return Make(what, Micros(now)); }, *change));
@@ -221,20 +226,20 @@ absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<cons
       connection_.database().exec("PRAGMA writable_schema = OFF");
       return absl::OkStatus();
     }));
-    if (absl::IsDataLoss(status) && !in_transaction()) {
-      return std::vector<absl::Status>{absl::DataLossError(
-          absl::StrCat("the catalogue is so damaged that the job can't be taken out of it: ",
-                       std::string{status.message()}))};
-    }
   }
-  if (status.ok()) {
-    return results;
+  const std::string text{status.message()};
+  if ((absl::IsDataLoss(status) || absl::IsResourceExhausted(status)) && in_transaction()) {
+    return absl::UnavailableError(absl::StrCat(text, "; and it could not be rolled back"));
   }
-  if (absl::IsResourceExhausted(status) && in_transaction()) {
-    return absl::UnavailableError(
-        absl::StrCat(std::string{status.message()}, "; and it could not be rolled back"));
+  if (absl::IsDataLoss(status) && changes.size() == 1) {
+    return std::vector<absl::Status>{absl::DataLossError(absl::StrCat(
+        "the catalogue is damaged where this would change it: ", text,
+        "; accepted: polyakd rebuild --replace, which makes another one of the traces"))};
   }
-  return status;
+  if (!status.ok()) {
+    return status;
+  }
+  return results;
 }
 
 }  // namespace polyak::storage
