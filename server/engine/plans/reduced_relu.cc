@@ -7,6 +7,7 @@
 
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
+#include "server/engine/linalg/vector_bytes.h"
 #include "server/engine/plans/event_driven.h"
 #include "server/engine/plans/gram_coordinates.h"
 #include "server/engine/plans/relu_method.h"
@@ -19,8 +20,14 @@ constexpr int64_t kReducedReluState = 3;  // of the reduced plans, in a saved st
 constexpr int64_t kEventForm = 0;
 constexpr int64_t kGramForm = 1;
 
-// How often the work so far is weighed, in iterations.
+// How often the work so far is weighed, in iterations: of the event-driven form, and of products,
+// which are left only where events would cost less than half.
 constexpr int64_t kWindow = 16;
+constexpr int64_t kProductWindow = 64;
+constexpr double kReturnGain = 2;
+// Every queued activation may be looked at on the way back, which is paid back in as many
+// iterations.
+constexpr double kReturnIterations = 256;
 // A look in multiplications of a product: what waiting for scattered memory costs, and a sum over
 // the active examples.
 constexpr double kLookOperations = 300;
@@ -41,27 +48,27 @@ class ReducedReluStepper : public Stepper {
         events_(std::make_unique<EventDrivenNetwork>(instance_, method_)) {}
 
   Observation Observe() override {
-    return events_ != nullptr ? events_->Observe() : gram_->Observe();
+    if (gram_ != nullptr) {
+      return gram_->Observe();
+    }
+    const Observation observation = events_->Observe();
+    if (has_returned_) {
+      weighed_ = events_->counts();  // what the way back took is no sign of what is to come
+      has_returned_ = false;
+    }
+    return observation;
   }
 
   void Step() override {
-    if (events_ == nullptr) {
-      gram_->Step();
-      return;
-    }
-    events_->Step();
-    if (++iteration_ % kWindow == 0) {
-      if (GramIsCheaper()) {
-        gram_ = std::make_unique<GramCoordinates>(instance_, method_, *events_);
-        events_.reset();
-      } else {
-        weighed_ = events_->counts();
-      }
+    if (gram_ != nullptr) {
+      StepByProducts();
+    } else {
+      StepByEvents();
     }
   }
 
   double flipped_share() const override {
-    return events_ != nullptr ? events_->flipped_share() : gram_->flipped_share();
+    return gram_ != nullptr ? gram_->flipped_share() : events_->flipped_share();
   }
 
   // W = W_0 - eta (S + carry M) X, column by column.
@@ -70,7 +77,7 @@ class ReducedReluStepper : public Stepper {
     FillInitialHiddenWeights(*instance_, 0, weights);
     const double carry = MemoryCarry(method_);
     for (Eigen::Index r = 0; r < weights.rows(); ++r) {
-      const NeuronMotion motion = events_ != nullptr ? events_->MotionOf(r) : gram_->MotionOf(r);
+      const NeuronMotion motion = gram_ != nullptr ? gram_->MotionOf(r) : events_->MotionOf(r);
       weights.row(r) -= method_.step_size * (motion.sum + carry * motion.memory).transpose() *
                         instance_->features;
     }
@@ -81,11 +88,15 @@ class ReducedReluStepper : public Stepper {
 
   void Save(base::ByteSink& out) const override {
     SaveReducedHead(kReducedReluState, method_, out);
-    out.WriteInt(events_ != nullptr ? kEventForm : kGramForm);
+    out.WriteInt(gram_ != nullptr ? kGramForm : kEventForm);
     out.WriteInt(iteration_);
     out.WriteInt(weighed_.looks);
     out.WriteInt(weighed_.flips);
-    events_ != nullptr ? events_->Save(out) : gram_->Save(out);
+    events_->Save(out);
+    if (gram_ != nullptr) {
+      SaveVector(weighed_odometer_, out);
+      gram_->Save(out);
+    }
   }
 
   absl::Status Load(base::ByteSource& in) override {
@@ -94,13 +105,15 @@ class ReducedReluStepper : public Stepper {
     iteration_ = in.ReadInt();
     weighed_ = {in.ReadInt(), in.ReadInt()};
     POLYAK_RETURN_IF_ERROR(in.status());
+    POLYAK_RETURN_IF_ERROR(events_->Load(in));
     if (form == kEventForm) {
-      return events_->Load(in);
+      return absl::OkStatus();
     }
     if (!GramFits()) {
       return absl::DataLossError("a saved state is of a form that this network does not fit in");
     }
-    events_.reset();
+    weighed_odometer_.resize(instance_->examples());
+    LoadVector(in, weighed_odometer_);
     gram_ = std::make_unique<GramCoordinates>(instance_, method_);
     return gram_->Load(in);
   }
@@ -110,25 +123,76 @@ class ReducedReluStepper : public Stepper {
     return GramBytes(static_cast<double>(instance_->width),
                      static_cast<double>(instance_->examples())) <= kGramBytesMax;
   }
-  // By the work of the last window, counted, never timed: the bits stay the same.
-  bool GramIsCheaper() const {
+  // Operations of so many looks and flips, and of one iteration by products.
+  double EventOperations(double looks, double flips) const {
     const auto examples = static_cast<double>(instance_->examples());
+    return looks * (kLookOperations + kLookOperationsPerExample * examples) +
+           flips * kFlipOperationsPerExample * examples;
+  }
+  double ProductOperations() const {
+    const auto examples = static_cast<double>(instance_->examples());
+    return 2 * static_cast<double>(instance_->width) * examples * examples;
+  }
+
+  void StepByEvents() {
+    events_->Step();
+    if (++iteration_ % kWindow != 0) {
+      return;
+    }
+    if (ProductsAreCheaper()) {
+      gram_ = std::make_unique<GramCoordinates>(instance_, method_, *events_);
+      BeginProductWindow();
+    } else {
+      weighed_ = events_->counts();
+    }
+  }
+
+  void StepByProducts() {
+    events_->Follow(gram_->residual());
+    gram_->Step();
+    if (++iteration_ % kProductWindow != 0) {
+      return;
+    }
+    if (EventsAreCheaper() && events_->ReachOdometer()) {
+      events_->TakeOver(*gram_);
+      gram_.reset();
+      has_returned_ = true;
+    } else {
+      BeginProductWindow();
+    }
+  }
+
+  void BeginProductWindow() {
+    iteration_ = 0;
+    weighed_odometer_ = events_->odometer();
+    weighed_ = {0, gram_->flips()};
+  }
+
+  // By the work of the last window, counted, never timed: the bits stay the same.
+  bool ProductsAreCheaper() const {
     const EventCounts now = events_->counts();
-    const auto looks = static_cast<double>(now.looks - weighed_.looks);
-    const auto flips = static_cast<double>(now.flips - weighed_.flips);
-    const double by_events = looks * (kLookOperations + kLookOperationsPerExample * examples) +
-                             flips * kFlipOperationsPerExample * examples;
-    const double by_products = static_cast<double>(kWindow) * 2 *
-                               static_cast<double>(instance_->width) * examples * examples;
-    return GramFits() && by_events > by_products;
+    const double by_events = EventOperations(static_cast<double>(now.looks - weighed_.looks),
+                                             static_cast<double>(now.flips - weighed_.flips));
+    return GramFits() && by_events > static_cast<double>(kWindow) * ProductOperations();
+  }
+  bool EventsAreCheaper() const {
+    constexpr auto kIterations = static_cast<double>(kProductWindow);
+    const Vector gain = (events_->odometer() - weighed_odometer_) / kIterations;
+    const double by_events = EventOperations(
+        gram_->ExpectedLooks(gain) + static_cast<double>(events_->queued()) / kReturnIterations,
+        static_cast<double>(gram_->flips() - weighed_.flips) / kIterations);
+    return kReturnGain * by_events < ProductOperations();
   }
 
   const NetworkPointer instance_;
   const LinearMethod method_;
-  std::unique_ptr<EventDrivenNetwork> events_;  // one of the two
-  std::unique_ptr<GramCoordinates> gram_;
-  int64_t iteration_ = 0;  // of the event-driven form
-  EventCounts weighed_;    // at the end of the window before
+  // Always there: what all neurons share goes on in it while the others are in Gram coordinates.
+  const std::unique_ptr<EventDrivenNetwork> events_;
+  std::unique_ptr<GramCoordinates> gram_;  // null: it is event-driven
+  int64_t iteration_ = 0;                  // of the form
+  EventCounts weighed_;                    // at the end of the window before
+  Vector weighed_odometer_;                // likewise, in Gram coordinates (n)
+  bool has_returned_ = false;              // since the last observation
 };
 
 }  // namespace
@@ -172,8 +236,9 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   cost.saved_values = 3 * square + 9 * shape.examples + 4 * queued + 32;
   if (gram_bytes <= kGramBytesMax) {
     constexpr double kBlock = 32;
-    cost.saved_values = std::max({cost.saved_values, 10 * entries + 3 * square,
-                                  3 * kBlock * std::ceil(width / kBlock) * shape.examples + 32});
+    cost.saved_values = std::max(cost.saved_values, 10 * entries + 3 * square) +
+                        (3 * kBlock + 1) * std::ceil(width / kBlock) * shape.examples +
+                        shape.examples + 32;
   }
   return cost;
 }
@@ -184,7 +249,7 @@ Eligibility ReducedReluEligible(const Experiment& experiment) {
   }
   return {true,
           "event by event: neurons move by shared n-vectors until an activation flips, and in Gram "
-          "coordinates once too many do"};
+          "coordinates while too many do"};
 }
 
 absl::StatusOr<std::unique_ptr<Stepper>> MakeReducedReluStepper(const Experiment& experiment) {
