@@ -154,10 +154,9 @@ absl::Status Jobs::Repair(const v1::TrainingJob& job, const base::StopToken& sto
   });
   absl::Status status = known.get_future().get();
   if (status.ok()) {
-    status = MakeRoomToRepair(job, stop);
-  }
-  if (status.ok()) {
-    status = runner::Recompute(job, runs_, stop, clock_, options_.limits.datasets);
+    // Other jobs make room for one that can be mended alone.
+    status = runner::Recompute(job, runs_, stop, clock_, options_.limits.datasets,
+                               [&] { return MakeRoomToRepair(job, stop); });
   }
   const base::MutexLock lock(&mutex_);
   reserved_bytes_ -= needed;

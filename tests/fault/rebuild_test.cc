@@ -183,11 +183,16 @@ TEST_F(Rebuild, WithoutItsCatalogueAServerDoesNotBeginAnew) {
   Train();
   ASSERT_EQ(server_.Stop(), 0);
   RemoveCatalogue();
-  const Outcome refused =
-      RunProgram(BinaryPath("polyakd"), {"--data-dir=" + server_.data_directory()});
-  EXPECT_EQ(refused.exit_code, 1);
-  EXPECT_THAT(refused.errors, HasSubstr("the traces of 3 jobs and no catalogue.db"));
-  EXPECT_THAT(refused.errors, HasSubstr("polyakd rebuild"));
+  for (const bool is_empty : {false, true}) {
+    if (is_empty) {  // as a crash of the file system leaves one
+      std::ofstream(Path("catalogue.db")).flush();
+    }
+    const Outcome refused =
+        RunProgram(BinaryPath("polyakd"), {"--data-dir=" + server_.data_directory()});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_THAT(refused.errors, HasSubstr("the traces of 3 jobs and no catalogue.db"));
+    EXPECT_THAT(refused.errors, HasSubstr("polyakd rebuild"));
+  }
   ASSERT_EQ(RunRebuild().exit_code, 0);
   server_.Start();
   ExpectEveryJob();

@@ -288,9 +288,12 @@ void EventDrivenNetwork::LookAtColumn(Eigen::Index column) {
 }
 
 bool EventDrivenNetwork::ReachOdometer() {
+  bool beyond = false;
+  for (Eigen::Index i = 0; i < odometer_.size(); ++i) {
+    beyond = beyond || (Moves(i) && odometer_(i) > horizon_(i));
+  }
   // Far enough not to come back soon, or, where that is too much, no further than needed.
-  return !(odometer_.array() > horizon_.array()).any() ||
-         Extend((2 * odometer_).cwiseMax(horizon_), nullptr) ||
+  return !beyond || Extend((2 * odometer_).cwiseMax(horizon_), nullptr) ||
          Extend((1.01 * odometer_).cwiseMax(horizon_), nullptr);
 }
 

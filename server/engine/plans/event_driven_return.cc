@@ -34,6 +34,7 @@ void EventDrivenNetwork::TakeOver(const GramCoordinates& other) {
   const Eigen::Index examples = residual_.size();
   const Matrix start = InitialPreactivations(*instance_);
   records_.clear();
+  records_.reserve(static_cast<size_t>(other.ever_flipped()));
   last_record_.clear();
   std::fill(has_record_.begin(), has_record_.end(), false);
   flipped_ = 0;

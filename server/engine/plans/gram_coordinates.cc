@@ -218,9 +218,20 @@ NeuronMotion GramCoordinates::MotionOf(int64_t row) const {
   return motion;
 }
 
+int64_t GramCoordinates::ever_flipped() const {
+  int64_t count = 0;
+  for (const uint32_t bits : ever_flipped_) {
+    count += std::popcount(bits);
+  }
+  return count;
+}
+
 double GramCoordinates::ExpectedLooks(const Vector& gain) const {
   double looks = 0;
   for (int64_t i = 0; i < examples_; ++i) {
+    if (!(gram_data_(i, i) > 0)) {
+      continue;  // a zero row: its activations never move
+    }
     for (int64_t r = 0; r < instance_->width; ++r) {
       const double distance = std::abs(Preactivation(r, i));
       looks += distance > gain(i) ? gain(i) / distance : 1.0;

@@ -42,7 +42,8 @@ class GramCoordinates {
   double Preactivation(int64_t row, int64_t column) const {
     return preactivations_[Index(row, column)];
   }
-  // Whether (row, column) ever was what it was not at the start.
+  int64_t ever_flipped() const;  // activations that ever were what they were not at the start
+  // Whether (row, column) is one of them.
   bool EverFlipped(int64_t row, int64_t column) const { return Bit(ever_flipped_, row, column); }
   // How often an event-driven run would look at activations in one iteration in which the
   // odometers gain `gain` (n): each when its distance from the kink is used up.   Cost: O(m n)

@@ -25,14 +25,17 @@ constexpr int64_t kGramForm = 1;
 constexpr int64_t kWindow = 16;
 constexpr int64_t kProductWindow = 64;
 constexpr double kReturnGain = 2;
-// Every queued activation may be looked at on the way back, which is paid back in as many
+// What the way back takes, and the next one into products, is to be paid back in as many
 // iterations.
 constexpr double kReturnIterations = 256;
+// Of all activations: where more have ever flipped, their records would take too much memory.
+constexpr double kFlippedShareMax = 0.5;
 // A look in multiplications of a product: what waiting for scattered memory costs, and a sum over
 // the active examples.
 constexpr double kLookOperations = 300;
 constexpr double kLookOperationsPerExample = 6;
 constexpr double kFlipOperationsPerExample = 60;
+constexpr double kNormalOperations = 30;
 // Three matrices m x n and the scratch: beyond this Gram coordinates are not entered.
 constexpr double kGramBytesMax = 1e9;
 
@@ -176,11 +179,24 @@ class ReducedReluStepper : public Stepper {
     return GramFits() && by_events > static_cast<double>(kWindow) * ProductOperations();
   }
   bool EventsAreCheaper() const {
+    const auto width = static_cast<double>(instance_->width);
+    const auto examples = static_cast<double>(instance_->examples());
+    // All of them can be queued, and so the odometers may come as far as they like.
+    if (width * examples > QueuedEntriesMax(width, examples) ||
+        static_cast<double>(gram_->ever_flipped()) > kFlippedShareMax * width * examples) {
+      return false;
+    }
     constexpr auto kIterations = static_cast<double>(kProductWindow);
     const Vector gain = (events_->odometer() - weighed_odometer_) / kIterations;
-    const double by_events = EventOperations(
-        gram_->ExpectedLooks(gain) + static_cast<double>(events_->queued()) / kReturnIterations,
-        static_cast<double>(gram_->flips() - weighed_.flips) / kIterations);
+    // A look at every queued activation, and the start twice: here, and if it has to leave again.
+    const double change = EventOperations(static_cast<double>(events_->queued()), 0) +
+                          2 * ProductOperations() +
+                          2 * width * static_cast<double>(instance_->input_dimension()) *
+                              (2 * examples + kNormalOperations);
+    const double by_events =
+        EventOperations(gram_->ExpectedLooks(gain),
+                        static_cast<double>(gram_->flips() - weighed_.flips) / kIterations) +
+        change / kReturnIterations;
     return kReturnGain * by_events < ProductOperations();
   }
 
@@ -211,7 +227,6 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   // A tenth of the activations are looked at in a hundred iterations, and a tenth of those flip:
   // more than what was seen on wide networks, less than on narrow ones.
   constexpr double kLooksPerIteration = 1e-3;
-  constexpr double kNormalOperations = 30;
   PlanCost cost;
   cost.setup_operations = width * shape.inputs * (2 * shape.examples + kNormalOperations) +
                           10 * square * shape.examples;
@@ -221,11 +236,12 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
                              2 * entries * shape.examples);
   const double queued = QueuedEntriesMax(width, shape.examples);
   const double gram_bytes = GramBytes(width, shape.examples);
-  // In its queue; on the way there, twice as long as there are at worst; and records of flips, of a
-  // sixth of them.
-  constexpr double kEntryBytes = 24 + 32 + 16;
+  // In its queue; on the way there, twice as long as there are at worst; and records of flips (96
+  // bytes), of a sixth of them, or of as many as ever a way back from products takes along.
+  const double entry_bytes =
+      24 + 32 + 96 * (gram_bytes <= kGramBytesMax ? kFlippedShareMax : 1.0 / 6);
   constexpr double kPreactivationBytesMax = 256e6;
-  cost.bytes = width * (shape.examples / 8 + 2) + kEntryBytes * queued + 8 * 12 * square +
+  cost.bytes = width * (shape.examples / 8 + 2) + entry_bytes * queued + 8 * 12 * square +
                2 * 8 * shape.examples * shape.inputs +
                std::min(8 * entries, kPreactivationBytesMax) +
                (gram_bytes <= kGramBytesMax ? gram_bytes : 0);
@@ -236,9 +252,9 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   cost.saved_values = 3 * square + 9 * shape.examples + 4 * queued + 32;
   if (gram_bytes <= kGramBytesMax) {
     constexpr double kBlock = 32;
-    cost.saved_values = std::max(cost.saved_values, 10 * entries + 3 * square) +
-                        (3 * kBlock + 1) * std::ceil(width / kBlock) * shape.examples +
-                        shape.examples + 32;
+    cost.saved_values =
+        std::max(cost.saved_values, 10 * entries + 3 * square + 9 * shape.examples + 32) +
+        (3 * kBlock + 1) * std::ceil(width / kBlock) * shape.examples + shape.examples + 32;
   }
   return cost;
 }

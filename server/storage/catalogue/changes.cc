@@ -189,31 +189,23 @@ absl::Status Changes::Make(const RemoveDamagedJob& remove, int64_t now) {
   return absl::OkStatus();
 }
 
-absl::Status Changes::ForgetExpired(int64_t now) {
-  const absl::Status status = connection_.Try([&] {
+void Changes::ForgetExpired(int64_t now) {
+  if (forgets_expired_) {
     StatementUse(forget_requests_, now).Step();
     StatementUse(forget_tombstones_, now).Step();
-    return absl::OkStatus();
-  });
-  // They stay where their pages are damaged: that is no reason to refuse a change elsewhere.
-  return absl::IsDataLoss(status) ? absl::OkStatus() : status;
+  }
 }
 
 bool Changes::in_transaction() const {
   return sqlite3_get_autocommit(connection_.database().getHandle()) == 0;
 }
 
-absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<const Change*>& changes,
-                                                          absl::Time now) {
-  const bool is_of_damaged = IsOfDamagedJob(*changes.front());
-  POLYAK_CHECK(!is_of_damaged || changes.size() == 1);
-  std::vector<absl::Status> results;
-  absl::Status status = connection_.Try([&] {
-    if (is_of_damaged) {
-      connection_.database().exec("PRAGMA writable_schema = ON");
-    }
+absl::Status Changes::Attempt(const std::vector<const Change*>& changes, absl::Time now,
+                              std::vector<absl::Status>& results) {
+  results.clear();
+  return connection_.Try([&] {
     SQLite::Transaction transaction(connection_.database(), SQLite::TransactionBehavior::IMMEDIATE);
-    POLYAK_RETURN_IF_ERROR(ForgetExpired(Micros(now)));
+    ForgetExpired(Micros(now));
     for (const Change* const change : changes) {
       results.push_back(
           std::visit([&](const auto& what) { return Make(what, Micros(now)); }, *change));
@@ -221,25 +213,52 @@ absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<cons
     transaction.commit();
     return absl::OkStatus();
   });
-  if (is_of_damaged) {
-    status.Update(connection_.Try([&] {
-      connection_.database().exec("PRAGMA writable_schema = OFF");
-      return absl::OkStatus();
-    }));
+}
+
+absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<const Change*>& changes,
+                                                          absl::Time now) {
+  const bool is_of_damaged = IsOfDamagedJob(*changes.front());
+  POLYAK_CHECK(!is_of_damaged || changes.size() == 1);
+  std::vector<absl::Status> results;
+  absl::Status status = WritableSchema(is_of_damaged);
+  if (status.ok()) {
+    status = Attempt(changes, now, results);
+    if (absl::IsDataLoss(status) && !in_transaction() && forgets_expired_) {
+      // SQLite writes nothing more in a transaction that has met a damaged page, whose ever that
+      // was. If it was that of what has expired, this stays in the file until a next process.
+      forgets_expired_ = false;
+      const absl::Status without = Attempt(changes, now, results);
+      forgets_expired_ = !without.ok();
+      status = without;
+    }
+    status.Update(WritableSchema(false));
   }
   const std::string text{status.message()};
   if ((absl::IsDataLoss(status) || absl::IsResourceExhausted(status)) && in_transaction()) {
     return absl::UnavailableError(absl::StrCat(text, "; and it could not be rolled back"));
   }
   if (absl::IsDataLoss(status) && changes.size() == 1) {
-    return std::vector<absl::Status>{absl::DataLossError(absl::StrCat(
-        "the catalogue is damaged where this would change it: ", text,
-        "; accepted: polyakd rebuild --replace, which makes another one of the traces"))};
+    return std::vector<absl::Status>{absl::DataLossError(
+        absl::StrCat(text,
+                     "; accepted: polyakd rebuild --replace, which makes another one of the "
+                     "traces"))};
   }
   if (!status.ok()) {
     return status;
   }
   return results;
+}
+
+absl::Status Changes::WritableSchema(bool on) {
+  if (on == has_writable_schema_) {
+    return absl::OkStatus();
+  }
+  return connection_.Try([&] {
+    connection_.database().exec(on ? "PRAGMA writable_schema = ON"
+                                   : "PRAGMA writable_schema = OFF");
+    has_writable_schema_ = on;
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace polyak::storage

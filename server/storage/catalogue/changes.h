@@ -72,11 +72,16 @@ class Changes {
   absl::StatusOr<SequencedRow> FindDamaged(const std::string& name);
   absl::Status CheckIsNew(const InsertJob& insert, int64_t now);
   void WriteSpec(int64_t sequence, const JobRow& row);
-  // Errors: of the disk.
-  absl::Status ForgetExpired(int64_t now);
+  void ForgetExpired(int64_t now);
   bool in_transaction() const;
+  absl::Status WritableSchema(bool on);
+  // One transaction.
+  absl::Status Attempt(const std::vector<const Change*>& changes, absl::Time now,
+                       std::vector<absl::Status>& results);
 
   Connection& connection_;
+  bool forgets_expired_ = true;
+  bool has_writable_schema_ = false;
   SQLite::Statement find_request_;
   SQLite::Statement find_name_or_uid_;
   SQLite::Statement find_row_;

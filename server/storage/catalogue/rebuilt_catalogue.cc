@@ -85,6 +85,18 @@ absl::StatusOr<std::string> KeepCatalogue(base::FileSystem& files, const std::st
   return kept;
 }
 
+// Whether there is a catalogue. An empty file is none: SQLite makes one before the first job is in
+// it, and what empties it later has lost the jobs.
+absl::StatusOr<bool> IsThere(base::FileSystem& files, const std::string& path) {
+  const auto file = files.Open(path, base::FileSystem::Mode::kRead);
+  if (absl::IsNotFound(file.status())) {
+    return false;
+  }
+  POLYAK_RETURN_IF_ERROR(file.status());
+  POLYAK_ASSIGN_OR_RETURN(const int64_t size, (*file)->Size());
+  return size > 0;
+}
+
 absl::StatusOr<int64_t> CountTraces(base::FileSystem& files, const std::string& directory) {
   const auto names = files.List(JobFiles{directory}.directory());
   if (absl::IsNotFound(names.status())) {
@@ -109,7 +121,7 @@ std::string DamageOf(base::FileSystem& files, const std::string& path) {
 }  // namespace
 
 absl::Status CheckCatalogueInPlace(base::FileSystem& files, const std::string& directory) {
-  POLYAK_ASSIGN_OR_RETURN(const bool exists, files.Exists(PathOf(directory, kFile)));
+  POLYAK_ASSIGN_OR_RETURN(const bool exists, IsThere(files, PathOf(directory, kFile)));
   if (exists) {
     return absl::OkStatus();
   }
@@ -130,7 +142,7 @@ absl::Status CheckCatalogueInPlace(base::FileSystem& files, const std::string& d
 
 absl::Status CheckReplaceable(base::FileSystem& files, const base::Clock& clock,
                               const std::string& directory) {
-  POLYAK_ASSIGN_OR_RETURN(const bool exists, files.Exists(PathOf(directory, kFile)));
+  POLYAK_ASSIGN_OR_RETURN(const bool exists, IsThere(files, PathOf(directory, kFile)));
   if (!exists) {
     return absl::OkStatus();
   }
@@ -149,7 +161,7 @@ absl::Status CheckReplaceable(base::FileSystem& files, const base::Clock& clock,
       "there is a catalogue that ",
       !status.ok()     ? absl::StrCat("is not damaged (", std::string{status.message()}, ")")
       : damage.empty() ? "can be read"
-                       : absl::StrCat("can be read, but is damaged (", damage, ")"),
+                       : absl::StrCat("can be read, but is not in order (", damage, ")"),
       ", and jobs that have not begun, ends of jobs and request ids are in it alone; accepted: "
       "--replace, which keeps it under another name, or no catalogue.db"));
 }

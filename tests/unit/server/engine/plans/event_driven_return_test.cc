@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "gtest/gtest.h"
 #include "server/engine/plans/dense.h"
@@ -14,7 +15,9 @@ namespace {
 // Event by event, by products, and event by event again: everything is that of a run that never
 // left its form, to rounding, and what is counted is the same.
 void ExpectTheSameAfterTheWayThroughProducts(const LinearMethod& method) {
-  const auto instance = DrawnNetwork(60, 9, 4, 12);
+  auto changed = std::make_shared<ReluNetworkInstance>(*DrawnNetwork(60, 9, 4, 12));
+  changed->features.row(5).setZero();  // an example whose activations never move
+  const std::shared_ptr<const ReluNetworkInstance> instance = changed;
   EventDrivenNetwork stayed(instance, method);
   EventDrivenNetwork returned(instance, method);
   const auto step = [](auto& network) {
@@ -87,9 +90,8 @@ TEST(GramCoordinates, ForeseeHowOftenAnEventDrivenRunWouldLook) {
   }
   const double looks = static_cast<double>(events.counts().looks - before.looks) / kIterations;
   const double expected = products.ExpectedLooks((events.odometer() - odometer) / kIterations);
-  // A neuron that moves less than its odometer is looked at more often than its distance says at
-  // the start; never half as often.
-  EXPECT_GT(expected, 0.3 * looks);
+  // Of the right size is all that the choice needs: distances change meanwhile.
+  EXPECT_GT(expected, looks / 3);
   EXPECT_LT(expected, 3 * looks);
 }
 

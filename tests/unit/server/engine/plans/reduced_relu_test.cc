@@ -1,6 +1,7 @@
 #include "server/engine/plans/reduced_relu.h"
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -53,6 +54,15 @@ std::vector<int> FormsOf(const Experiment& experiment) {
 TEST(ReducedReluStepper, ChangesItsFormByCountedWorkAndStaysExact) {
   EXPECT_THAT(FormsOf(Restless()), ElementsAre(0, 1));
   EXPECT_THAT(FormsOf(Settling()), ElementsAre(0, 1, 0));
+}
+
+// A zero row of X neither keeps a run from going back, nor makes it stream the neurons again.
+TEST(ReducedReluStepper, GoesBackAlsoWithAnExampleThatIsZero) {
+  auto instance = std::make_shared<ReluNetworkInstance>(*DrawnNetwork(40, 12, 6, 30));
+  instance->features.row(3).setZero();
+  EXPECT_THAT(FormsOf({ProblemInstance(std::shared_ptr<const ReluNetworkInstance>(instance)),
+                       PolyakMomentumSpec{0.2, 0.9}}),
+              ElementsAre(0, 1, 0));
 }
 
 TEST(ReducedReluStepper, GoesOnToTheBitOverTheChangeOfForm) {

@@ -343,7 +343,7 @@ TEST(CheckReplaceable, OnlyWhatIsMissingOrDamagedIsNoLoss) {
                   .ok());
   const absl::Status in_part = CheckReplaceable(readable, kClock, kDirectory);
   EXPECT_TRUE(absl::IsFailedPrecondition(in_part));
-  EXPECT_THAT(std::string{in_part.message()}, HasSubstr("can be read, but is damaged ("));
+  EXPECT_THAT(std::string{in_part.message()}, HasSubstr("can be read, but is not in order ("));
   EXPECT_EQ(Found(readable), kOld);
   // Nobody knows whether it could be read.
   FaultyFileSystem failing(readable);

@@ -317,6 +317,36 @@ TEST_F(SqliteJobStoreTest, AChangeThatMeetsADamagedPageIsRefusedAloneAndBreaksNo
   EXPECT_TRUE(absl::IsNotFound(calls_->Get("good").status()));
 }
 
+// What has expired is forgotten in passing, in the transaction of whatever comes.
+TEST_F(SqliteJobStoreTest, WhereWhatHasExpiredIsDamagedEveryOtherChangeGoesOn) {
+  OpenStore();
+  ASSERT_TRUE(calls_->Insert(MakeEndedJob("a", 5), {"request", "payload"}).ok());
+  CloseStore();
+  auto connection = Connect();
+  const int page =
+      connection->database()
+          .execAndGet("SELECT rootpage FROM sqlite_schema WHERE name = 'requests_by_expiry'")
+          .getInt();
+  connection.reset();
+  {
+    const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
+    ASSERT_TRUE(file->Write((int64_t{page} - 1) * 4096, std::string(4096, '\x7f')).ok());
+  }
+  bool broken = false;
+  auto options = StoreOptions();
+  options.on_broken = [&](const absl::Status& /*status*/) { broken = true; };
+  OpenStore(std::move(options));
+  EXPECT_TRUE(calls_->Insert(MakeJob("b")).ok());
+  EXPECT_TRUE(calls_->Insert(MakeJob("c")).ok());
+  EXPECT_TRUE(calls_->Remove("a").ok());
+  // One that would be written there is refused, and names what can be done.
+  const absl::Status refused = calls_->Insert(MakeJob("d"), {"another", "payload"});
+  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("the catalogue is damaged"));
+  EXPECT_FALSE(broken);
+  EXPECT_THAT(Names(calls_->List({EveryJob})->jobs), ElementsAre("c", "b"));
+}
+
 // The name is not another job's by now, as Remove would say of a job with another uid.
 TEST_F(SqliteJobStoreTest, ARemovalOfADamagedJobSaysThatItIsDamaged) {
   OpenStore();
