@@ -1,8 +1,11 @@
 #include "server/engine/plans/dense.h"
 
 #include <utility>
+#include <variant>
 
 #include "server/base/status_macros.h"
+#include "server/engine/plans/dense_deep_linear.h"
+#include "server/engine/plans/dense_relu.h"
 #include "server/engine/plans/saved_plan.h"
 
 namespace polyak::engine {
@@ -72,6 +75,15 @@ std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpe
 }
 
 absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& experiment) {
+  // The networks' gradients are of low rank, which their own steppers make use of.
+  if (const auto* network =
+          std::get_if<std::shared_ptr<const DeepLinearNetworkInstance>>(&experiment.problem)) {
+    return MakeDenseDeepLinearStepper(*network, experiment.optimizer);
+  }
+  if (const auto* network =
+          std::get_if<std::shared_ptr<const ReluNetworkInstance>>(&experiment.problem)) {
+    return MakeDenseReluStepper(*network, experiment.optimizer);
+  }
   std::unique_ptr<Problem> problem = MakeProblem(experiment.problem);
   std::unique_ptr<Optimizer> optimizer =
       MakeOptimizer(experiment.optimizer, problem->initial_point());

@@ -1,8 +1,10 @@
 #include "server/engine/plans/dense.h"
 
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -22,18 +24,32 @@ std::unique_ptr<Stepper> MakeStepper(const Experiment& experiment) {
   return *std::move(stepper);
 }
 
-TEST(DenseStepper, IsTheProblemAndTheOptimizerByHandToTheBit) {
+// The networks' steppers sum in another order: each loss is off by the rounding of a few sums of
+// products more than the last, of at most 32 terms each.
+double Allowed(const ProblemInstance& instance, int iteration, double initial_loss) {
+  constexpr double kTerms = 100;
+  return std::holds_alternative<std::shared_ptr<const QuadraticInstance>>(instance)
+             ? 0
+             : (iteration + 1) * kTerms * std::numeric_limits<double>::epsilon() * initial_loss;
+}
+
+TEST(DenseStepper, IsTheProblemAndTheOptimizerByHand) {
   for (const ProblemInstance& instance : EveryProblem()) {
     for (const OptimizerSpec& spec : EveryOptimizer()) {
       const auto stepper = MakeStepper({instance, spec});
       const auto problem = MakeProblem(instance);
       const auto optimizer = MakeOptimizer(spec, problem->initial_point());
       Vector gradient(problem->dimension());
+      double initial_loss = 0;
       for (int t = 0; t < 60; ++t) {
         const Observation expected = problem->Evaluate(optimizer->iterate(), &gradient);
         const Observation observed = stepper->Observe();
-        ASSERT_EQ(observed.loss, expected.loss) << instance.index() << " " << t;
-        ASSERT_EQ(observed.residual_norm, expected.residual_norm);
+        initial_loss = t == 0 ? expected.loss : initial_loss;
+        const double allowed = Allowed(instance, t, initial_loss);
+        ASSERT_NEAR(observed.loss, expected.loss, allowed) << instance.index() << " " << t;
+        ASSERT_NEAR(observed.residual_norm * observed.residual_norm,
+                    expected.residual_norm * expected.residual_norm,
+                    2 * allowed + 4 * std::numeric_limits<double>::epsilon() * expected.loss);
         if (std::isnan(problem->flipped_share())) {
           EXPECT_TRUE(std::isnan(stepper->flipped_share()));
         } else {

@@ -1,0 +1,209 @@
+#include "server/engine/plans/dense_relu.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "server/base/status_macros.h"
+#include "server/engine/plans/activation_mask.h"
+#include "server/engine/plans/dense_state.h"
+#include "server/engine/plans/trained_tiles.h"
+
+namespace polyak::engine {
+namespace {
+
+// Strips of neurons that pass at a time: what belongs to them stays in the second cache.
+constexpr int64_t kBlockStrips = 8;
+
+class DenseReluStepper : public Stepper {
+ public:
+  DenseReluStepper(std::shared_ptr<const ReluNetworkInstance> instance,
+                   const OptimizerSpec& optimizer)
+      : instance_(std::move(instance)),
+        method_(LinearForm(optimizer)),
+        examples_(instance_->examples()),
+        features_(Matrix(instance_->features.transpose())),
+        outputs_(OutputWeights(*instance_) / std::sqrt(static_cast<double>(instance_->width))),
+        activations_(instance_->width, examples_),
+        initial_mask_(instance_->width, examples_),
+        residual_(examples_) {
+    layers_.emplace_back(instance_->width, instance_->input_dimension(),
+                         StateVectors(optimizer) > 1);
+    TiledMatrix& weights = layers_.front().weights();
+    Matrix block;
+    for (int64_t first = 0; first < instance_->width; first += kBlockStrips * kTileRows) {
+      block.resize(std::min(kBlockStrips * kTileRows, instance_->width - first), weights.cols());
+      FillInitialHiddenWeights(*instance_, first, block);
+      for (int64_t j = 0; j < block.cols(); ++j) {
+        for (int64_t r = 0; r < block.rows(); ++r) {
+          weights(first + r, j) = block(r, j);
+        }
+      }
+    }
+    for (int part = 0; part < kStepParts; ++part) {
+      scratches_.emplace_back(examples_);
+    }
+    Evaluate();
+    for (int64_t i = 0; i < examples_; ++i) {
+      for (int64_t r = 0; r < instance_->width; ++r) {
+        if (activations_(r, i) > 0) {
+          initial_mask_.Flip(r, i);
+        }
+      }
+    }
+  }
+
+  Observation Observe() override {
+    observed_ = true;
+    Evaluate();
+    return observation_;
+  }
+
+  void Step() override {
+    Evaluate();
+    // Each block needs the residual of before the step alone, which is replaced after the last one.
+    ForEachBlock([this](int64_t first, int64_t last, Scratch& scratch) {
+      TakeSlopes(first, last, scratch.slopes);
+      activations_.SetZero(first, last);
+      layers_.front().MoveAndAddProduct(first, last, method_, scratch.slopes.strip(0), features_,
+                                        features_, activations_);
+    });
+  }
+
+  double flipped_share() const override {
+    if (!observed_) {
+      return 0;
+    }
+    int64_t flipped = 0;
+    for (int64_t r = 0; r < instance_->width; ++r) {
+      for (int64_t i = 0; i < examples_; ++i) {
+        flipped += static_cast<int64_t>((activations_(r, i) > 0) != initial_mask_.Get(r, i));
+      }
+    }
+    return static_cast<double>(flipped) /
+           (static_cast<double>(instance_->width) * static_cast<double>(examples_));
+  }
+
+  void WriteIterate(base::ByteSink& out) const override { layers_.front().weights().Write(out); }
+  void Save(base::ByteSink& out) const override {
+    SaveDense(layers_, method_, out);
+    SaveObservation(observed_, observed_ ? observation_ : Observation{}, out);
+  }
+  absl::Status Load(base::ByteSource& in) override {
+    POLYAK_RETURN_IF_ERROR(LoadDense(in, method_, layers_));
+    const SavedObservation saved = ReadObservation(in);
+    POLYAK_RETURN_IF_ERROR(in.status());
+    observed_ = saved.observed;
+    is_evaluated_ = false;
+    Evaluate();
+    return CheckSameObservation(observed_ ? observation_ : Observation{}, saved.observation);
+  }
+
+ private:
+  // What a part of the pass works in.
+  struct Scratch {
+    explicit Scratch(int64_t examples)
+        : slopes(kBlockStrips * kTileRows, examples),
+          outputs(static_cast<size_t>(examples * kTileRows)) {}
+    StripMatrix slopes;           // C of a block
+    std::vector<double> outputs;  // by example: eight sums, by lane over the blocks of the part
+  };
+
+  // Z = W X' and what follows from it, where that is not known yet.
+  void Evaluate() {
+    if (!is_evaluated_) {
+      ForEachBlock([this](int64_t first, int64_t last, Scratch& /*scratch*/) {
+        activations_.SetZero(first, last);
+        layers_.front().AddProduct(first, last, features_, activations_);
+      });
+    }
+  }
+
+  // Calls work(first, last, scratch) for the strips of all blocks, each of which sets its Z, and
+  // sets the residual from Z.
+  template <typename Work>
+  void ForEachBlock(const Work& work) {
+    const int64_t strips = activations_.strips();
+    const int64_t blocks = (strips + kBlockStrips - 1) / kBlockStrips;
+    const double flops = 4.0 * static_cast<double>(instance_->width * examples_) *
+                         static_cast<double>(instance_->input_dimension());
+    ForEachStepPart(flops, [&](int part) {
+      Scratch& scratch = scratches_[static_cast<size_t>(part)];
+      std::fill(scratch.outputs.begin(), scratch.outputs.end(), 0.0);
+      for (int64_t b = FirstOfPart(part, blocks); b < FirstOfPart(part + 1, blocks); ++b) {
+        const int64_t first = b * kBlockStrips;
+        const int64_t last = std::min(first + kBlockStrips, strips);
+        work(first, last, scratch);
+        AddOutputs(first, last, scratch.outputs);
+      }
+    });
+    for (int64_t i = 0; i < examples_; ++i) {
+      double output = 0;
+      for (const Scratch& scratch : scratches_) {
+        for (int64_t k = 0; k < kTileRows; ++k) {
+          output += scratch.outputs[static_cast<size_t>(i * kTileRows + k)];
+        }
+      }
+      residual_(i) = output - instance_->targets(i);
+    }
+    const double squared_norm = residual_.squaredNorm();
+    observation_ = {0.5 * squared_norm, std::sqrt(squared_norm)};
+    is_evaluated_ = true;
+  }
+
+  // f_i = sum_r a_r / sqrt(m) max(0, z_ri), by lane.
+  void AddOutputs(int64_t first, int64_t last, std::vector<double>& sums) const {
+    for (int64_t s = first; s < last; ++s) {
+      const double* const a = outputs_.strip(s);
+      for (int64_t i = 0; i < examples_; ++i) {
+        const double* const z = activations_.strip(s) + i * kTileRows;
+        double* const lanes = sums.data() + i * kTileRows;
+        for (int64_t k = 0; k < kTileRows; ++k) {
+          // Asked this way round, NaN is no dead neuron: it reaches the record of a run that
+          // diverged.
+          lanes[k] += z[k] <= 0 ? 0.0 : a[k] * z[k];
+        }
+      }
+    }
+  }
+
+  // C_ri = a_r / sqrt(m) 1[z_ri > 0] xi_i
+  void TakeSlopes(int64_t first, int64_t last, StripMatrix& slopes) const {
+    for (int64_t s = first; s < last; ++s) {
+      const double* const a = outputs_.strip(s);
+      for (int64_t i = 0; i < examples_; ++i) {
+        const double* const z = activations_.strip(s) + i * kTileRows;
+        double* const c = slopes.strip(s - first) + i * kTileRows;
+        const double xi = residual_(i);
+        for (int64_t k = 0; k < kTileRows; ++k) {
+          c[k] = z[k] > 0 ? a[k] * xi : 0.0;
+        }
+      }
+    }
+  }
+
+  const std::shared_ptr<const ReluNetworkInstance> instance_;
+  const LinearMethod method_;
+  const int64_t examples_;
+  const StripMatrix features_;        // X' (d x n)
+  const StripMatrix outputs_;         // a / sqrt(m) (m x 1)
+  std::vector<TrainedTiles> layers_;  // W, the only one
+  StripMatrix activations_;           // Z_t (m x n)
+  ActivationMask initial_mask_;
+  std::vector<Scratch> scratches_;  // of the parts
+  Vector residual_;                 // xi_t (n)
+  bool is_evaluated_ = false;       // whether Z and what follows from it are of W
+  bool observed_ = false;
+  Observation observation_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stepper> MakeDenseReluStepper(std::shared_ptr<const ReluNetworkInstance> instance,
+                                              const OptimizerSpec& optimizer) {
+  return std::make_unique<DenseReluStepper>(std::move(instance), optimizer);
+}
+
+}  // namespace polyak::engine
