@@ -51,6 +51,16 @@ struct TileKernels {
   // with a gradient_weight, W -= step_size (gradient_weight g + memory_weight M), or, without
   // memory, W -= step_size g.
   void (*move)(PanelShape shape, const TileMove& move, double* tiles);
+
+  // The neurons of one strip, for `examples` examples. No branches: which neurons are active is not
+  // to be predicted.   outputs: (8) s; activations: z (examples x 8).
+
+  // sums (examples x 8) += s max(0, z), rounded twice; NaN is no dead neuron.
+  void (*add_outputs)(int64_t examples, const double* outputs, const double* activations,
+                      double* sums);
+  // slopes (examples x 8) = s xi where z > 0, else 0.   residual: xi (examples).
+  void (*take_slopes)(int64_t examples, const double* outputs, const double* activations,
+                      const double* residual, double* slopes);
 };
 
 // The widest that this processor has.

@@ -283,8 +283,37 @@ inline void MoveTiles(PanelShape shape, const TileMove& move, double* tiles) {
   }
 }
 
+inline void AddOutputs(int64_t examples, const double* outputs, const double* activations,
+                       double* sums) {
+  const Lanes factors = Load(outputs);
+  for (int64_t i = 0; i < examples * kLanes; i += kLanes) {
+    const Lanes z = Load(activations + i);
+    Lanes sum = Load(sums + i);
+    for (int p = 0; p < kPieces; ++p) {
+      const Piece output = factors.pieces[p] * z.pieces[p];
+      sum.pieces[p] += z.pieces[p] <= 0 ? Piece{} : output;
+    }
+    Store(sum, sums + i);
+  }
+}
+
+inline void TakeSlopes(int64_t examples, const double* outputs, const double* activations,
+                       const double* residual, double* slopes) {
+  const Lanes factors = Load(outputs);
+  for (int64_t i = 0; i < examples; ++i) {
+    const Lanes z = Load(activations + i * kLanes);
+    const Piece xi = Broadcast(residual[i]);
+    Lanes slope;
+    for (int p = 0; p < kPieces; ++p) {
+      const Piece product = factors.pieces[p] * xi;
+      slope.pieces[p] = z.pieces[p] > 0 ? product : Piece{};
+    }
+    Store(slope, slopes + i * kLanes);
+  }
+}
+
 constexpr TileKernels TileKernelsCalled(const char* name, bool fused) {
-  return {name, fused, AddTileProduct, TransposedTileProduct, MoveTiles};
+  return {name, fused, AddTileProduct, TransposedTileProduct, MoveTiles, AddOutputs, TakeSlopes};
 }
 
 }  // namespace

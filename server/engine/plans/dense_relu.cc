@@ -155,32 +155,18 @@ class DenseReluStepper : public Stepper {
 
   // f_i = sum_r a_r / sqrt(m) max(0, z_ri), by lane.
   void AddOutputs(int64_t first, int64_t last, std::vector<double>& sums) const {
+    const TileKernels& kernels = WidestTileKernels();
     for (int64_t s = first; s < last; ++s) {
-      const double* const a = outputs_.strip(s);
-      for (int64_t i = 0; i < examples_; ++i) {
-        const double* const z = activations_.strip(s) + i * kTileRows;
-        double* const lanes = sums.data() + i * kTileRows;
-        for (int64_t k = 0; k < kTileRows; ++k) {
-          // Asked this way round, NaN is no dead neuron: it reaches the record of a run that
-          // diverged.
-          lanes[k] += z[k] <= 0 ? 0.0 : a[k] * z[k];
-        }
-      }
+      kernels.add_outputs(examples_, outputs_.strip(s), activations_.strip(s), sums.data());
     }
   }
 
   // C_ri = a_r / sqrt(m) 1[z_ri > 0] xi_i
   void TakeSlopes(int64_t first, int64_t last, StripMatrix& slopes) const {
+    const TileKernels& kernels = WidestTileKernels();
     for (int64_t s = first; s < last; ++s) {
-      const double* const a = outputs_.strip(s);
-      for (int64_t i = 0; i < examples_; ++i) {
-        const double* const z = activations_.strip(s) + i * kTileRows;
-        double* const c = slopes.strip(s - first) + i * kTileRows;
-        const double xi = residual_(i);
-        for (int64_t k = 0; k < kTileRows; ++k) {
-          c[k] = z[k] > 0 ? a[k] * xi : 0.0;
-        }
-      }
+      kernels.take_slopes(examples_, outputs_.strip(s), activations_.strip(s), residual_.data(),
+                          slopes.strip(s - first));
     }
   }
 

@@ -201,5 +201,40 @@ TEST(TileKernels, MoveWeightsByAGradientThatIsNeverStoredToTheBit) {
   }
 }
 
+// At a kink, on both sides of it, and where a run has left the numbers.
+TEST(TileKernels, TakeOutputsAndSlopesOfActiveNeuronsAlone) {
+  constexpr int64_t kExamples = 5;
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const Values outputs = {0.5, -0.5, 0.5, -0.5, 0.5, -0.5, 0.5, -0.5};
+  const Values residual = Irregular(kExamples, 1.2);
+  Values z = Irregular(kExamples * kTileRows, 1.1);
+  z[3] = 0;
+  z[4] = -0.0;
+  z[12] = kNan;
+  z[17] = kInfinity;
+  z[18] = -kInfinity;
+  for (int version = 0; TileKernelsVersion(version) != nullptr; ++version) {
+    const TileKernels& kernels = *TileKernelsVersion(version);
+    Values sums = Irregular(kExamples * kTileRows, 1.3);
+    const Values start = sums;
+    Values slopes(sums.size(), 7);
+    kernels.add_outputs(kExamples, outputs.data(), z.data(), sums.data());
+    kernels.take_slopes(kExamples, outputs.data(), z.data(), residual.data(), slopes.data());
+    for (size_t k = 0; k < z.size(); ++k) {
+      const double s = outputs[k % kTileRows];
+      EXPECT_EQ(slopes[k], z[k] > 0 ? s * residual[k / kTileRows] : 0) << kernels.name;
+      const double output = s * z[k];
+      const double sum = start[k] + (z[k] <= 0 ? 0 : output);
+      if (std::isnan(sum)) {
+        EXPECT_TRUE(std::isnan(sums[k])) << kernels.name;
+      } else {
+        EXPECT_EQ(sums[k], sum) << kernels.name;
+      }
+    }
+    EXPECT_TRUE(std::isnan(sums[12]));
+  }
+}
+
 }  // namespace
 }  // namespace polyak::engine
