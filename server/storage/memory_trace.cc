@@ -1,13 +1,10 @@
 #include "server/storage/memory_trace.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
-#include <new>
 
 #include "server/base/check.h"
+#include "server/base/double_buffer.h"
 #include "server/storage/column_summary.h"
 
 namespace polyak::storage {
@@ -16,24 +13,6 @@ namespace {
 constexpr int64_t kFirstBlockRows = 1024;
 // Slice times beyond this are thinned by half: interpolation stays good to a few slices.
 constexpr size_t kSliceTimesMax = 65'536;
-
-// Not initialised: pages that are never written are never resident. Large blocks ask for large
-// pages, so that the trainer meets a page fault every 2 MiB and not every 4 KiB.
-double* Allocate(int64_t values) {
-  constexpr size_t kLargePage = size_t{2} << 20;
-  const size_t bytes = static_cast<size_t>(values) * sizeof(double);
-  const bool large = bytes >= kLargePage;
-  const size_t alignment = large ? kLargePage : alignof(double) * 8;
-  void* const memory =
-      std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) {
-    throw std::bad_alloc();
-  }
-  if (large) {
-    madvise(memory, bytes, MADV_HUGEPAGE);  // a wish: nothing depends on it
-  }
-  return static_cast<double*>(memory);
-}
 
 struct Place {
   int block;
@@ -55,7 +34,8 @@ void MemoryTrace::Reserve(int64_t rows) {
   while (capacity_ - written_ < rows) {
     POLYAK_CHECK(block_count_ < kBlocksMax);
     const int64_t block_rows = kFirstBlockRows << block_count_;
-    blocks_[static_cast<size_t>(block_count_)].reset(Allocate(block_rows * columns_));
+    blocks_[static_cast<size_t>(block_count_)].reset(
+        base::AllocateDoubles(block_rows * columns_).release());
     ++block_count_;
     capacity_.store(capacity_ + block_rows, std::memory_order_relaxed);
   }

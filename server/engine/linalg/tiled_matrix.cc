@@ -11,13 +11,19 @@ constexpr int64_t kBufferDoubles = 512;
 
 int64_t RoundUp(int64_t count) { return (count + kTileRows - 1) / kTileRows * kTileRows; }
 
+base::DoubleBuffer Zeros(int64_t count) {
+  base::DoubleBuffer values = base::AllocateDoubles(count);
+  std::fill_n(values.get(), count, 0.0);
+  return values;
+}
+
 }  // namespace
 
-AlignedDoubles::AlignedDoubles(int64_t count)
-    : values_(new (kAlignment) double[static_cast<size_t>(count)]()), size_(count) {}
-
 StripMatrix::StripMatrix(int64_t rows, int64_t cols)
-    : rows_(rows), cols_(cols), strips_(RoundUp(rows) / kTileRows), values_(RoundUp(rows) * cols) {}
+    : rows_(rows),
+      cols_(cols),
+      strips_(RoundUp(rows) / kTileRows),
+      values_(Zeros(RoundUp(rows) * cols)) {}
 
 StripMatrix::StripMatrix(const Matrix& values) : StripMatrix(values.rows(), values.cols()) {
   for (int64_t c = 0; c < cols_; ++c) {
@@ -42,7 +48,7 @@ TiledMatrix::TiledMatrix(int64_t rows, int64_t cols)
       cols_(cols),
       strips_(RoundUp(rows) / kTileRows),
       padded_cols_(RoundUp(cols)),
-      values_(RoundUp(rows) * RoundUp(cols)) {}
+      values_(Zeros(RoundUp(rows) * RoundUp(cols))) {}
 
 int64_t TiledMatrix::width(int64_t p) const {
   return std::min(kPanelColumnsMax, padded_cols_ - p * kPanelColumnsMax);

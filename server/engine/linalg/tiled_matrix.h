@@ -1,31 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <new>
 
 #include "server/base/bytes.h"
+#include "server/base/double_buffer.h"
 #include "server/engine/linalg/tile_kernels.h"
 #include "server/engine/linalg/types.h"
 
 namespace polyak::engine {
-
-// Zeros at the beginning of a cache line.
-class AlignedDoubles {
- public:
-  explicit AlignedDoubles(int64_t count);
-  double* data() { return values_.get(); }
-  const double* data() const { return values_.get(); }
-  int64_t size() const { return size_; }
-
- private:
-  struct Deleter {
-    void operator()(double* values) const { ::operator delete[](values, kAlignment); }
-  };
-  static constexpr std::align_val_t kAlignment{64};
-  std::unique_ptr<double[], Deleter> values_;
-  int64_t size_;
-};
 
 // A matrix in strips of 8 rows, as the TileKernels want one with few columns: entry (i, c) at
 // (i / 8) 8 cols + 8 c + i % 8. Rows beyond the last are 0.
@@ -36,8 +18,8 @@ class StripMatrix {
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
   int64_t strips() const { return strips_; }
-  double* strip(int64_t s) { return values_.data() + s * kTileRows * cols_; }
-  const double* strip(int64_t s) const { return values_.data() + s * kTileRows * cols_; }
+  double* strip(int64_t s) { return values_.get() + s * kTileRows * cols_; }
+  const double* strip(int64_t s) const { return values_.get() + s * kTileRows * cols_; }
   double& operator()(int64_t i, int64_t c) {
     return strip(i / kTileRows)[c * kTileRows + i % kTileRows];
   }
@@ -51,7 +33,7 @@ class StripMatrix {
   int64_t rows_;
   int64_t cols_;
   int64_t strips_;
-  AlignedDoubles values_;
+  base::DoubleBuffer values_;
 };
 
 // A matrix in panels of kPanelColumnsMax columns, the last one narrower, each in tiles of 8 rows
@@ -67,10 +49,10 @@ class TiledMatrix {
   // Columns of panel p.
   int64_t width(int64_t p) const;
   double* tile(int64_t p, int64_t strip) {
-    return values_.data() + Offset(p) + strip * kTileRows * width(p);
+    return values_.get() + Offset(p) + strip * kTileRows * width(p);
   }
   const double* tile(int64_t p, int64_t strip) const {
-    return values_.data() + Offset(p) + strip * kTileRows * width(p);
+    return values_.get() + Offset(p) + strip * kTileRows * width(p);
   }
   double& operator()(int64_t i, int64_t j) {
     return tile(j / kPanelColumnsMax,
@@ -87,7 +69,7 @@ class TiledMatrix {
   int64_t cols_;
   int64_t strips_;
   int64_t padded_cols_;
-  AlignedDoubles values_;
+  base::DoubleBuffer values_;
 };
 
 }  // namespace polyak::engine

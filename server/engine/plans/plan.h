@@ -29,7 +29,7 @@ class Stepper {
  public:
   virtual ~Stepper() = default;
   virtual Observation Observe() = 0;  // of iterate t; once per iterate
-  // t -> t + 1. No lock, clock, I/O; DENSE allocates nothing.
+  // t -> t + 1. No lock, clock, I/O; DENSE allocates nothing but threads.
   virtual void Step() = 0;
   // Of the last observed iterate; NaN where there are no activations.
   virtual double flipped_share() const = 0;
