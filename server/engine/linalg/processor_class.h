@@ -12,8 +12,8 @@ namespace polyak::engine {
 // own instructions give the same bits on all of them. Three things look at the processor when they
 // run: the C library, which has several versions of log, exp and pow and picks one by the
 // instructions there are (its version counts, too: it is not part of the build); Eigen, which
-// cuts the sums of a matrix product into pieces that fit the caches; and the TileKernels, which fuse
-// multiplications with additions on x86-64-v3 and on nothing else.
+// cuts the sums of a matrix product into pieces that fit the caches; and the TileKernels, which
+// fuse multiplications with additions on x86-64-v3 and on nothing else.
 std::string ProcessorClass();
 
 // The floating-point control word of this thread: rounding, flushing of subnormals, masks; without

@@ -28,8 +28,8 @@ inline void AddFused(Piece factor, const Lanes& x, Lanes& sum) {
 }
 // The tiles are read in the order in which they lie, and asked for so far ahead of their use that
 // they have come by then.
-constexpr int64_t kAhead = 2048;
-inline void Prefetch(const double* values) { __builtin_prefetch(values, 0, 2); }
+constexpr int64_t kAhead = 1024;
+inline void Prefetch(const double* values) { __builtin_prefetch(values); }
 
 // Calls Work<size>::Run for groups of `most` and one of what is left of `count`.
 template <template <int> class Work, int size, typename... Arguments>
