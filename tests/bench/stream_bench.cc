@@ -171,7 +171,7 @@ v1::CreateTrainingJobRequest Job() {
   auto& quadratic = *request.mutable_spec()->mutable_quadratic();
   auto& spectrum = *quadratic.mutable_spectrum()->mutable_generated();
   spectrum.set_dimension(10);
-  spectrum.set_condition_number(1e4);
+  spectrum.set_condition_number(1e8);  // so that the bound stays above 0
   for (int k = 0; k < 10; ++k) {
     quadratic.add_linear_term(1);
   }

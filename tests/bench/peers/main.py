@@ -37,9 +37,9 @@ def main():
     for name in arguments.case or CASES:
         rows += CASES[name](arguments.rounds)
     print(f"{processor}, {os.cpu_count()} cores; load at the end {os.getloadavg()[0]:.1f}; medians of {arguments.rounds} rounds, taken in turn")
-    print(f"{'case':<36} {'contestant':<36} {'seconds':>9} {'ratio':>8} {'processor s':>12} {'ratio':>8}  note")
+    print(f"{'case':<39} {'contestant':<36} {'seconds':>9} {'ratio':>8} {'processor s':>12} {'ratio':>8}  note")
     for row in rows:
-        print(f"{row.case:<36} {row.contestant:<36} {row.seconds:>9.4g} {row.ratio:>8.4g} {row.processor_seconds:>12.4g} "
+        print(f"{row.case:<39} {row.contestant:<36} {row.seconds:>9.4g} {row.ratio:>8.4g} {row.processor_seconds:>12.4g} "
               f"{row.processor_ratio:>8.4g}  {row.note}")
     os.makedirs(os.path.dirname(os.path.abspath(arguments.json)), exist_ok=True)
     with open(arguments.json, "w", encoding="utf-8") as file:

@@ -105,13 +105,13 @@ def iterations_alone(contest, rounds, plans, checked, timed):
 def relu_65536(rounds):
     width = 65_536
     contest = Contest("relu m = 65,536, n = 100, d = 784", "polyak_peer_relu", ("sphere", 100, 784, width), "relu", width, 1)
-    return whole_runs(contest, rounds, 300, checked=32, timed=4)
+    return whole_runs(contest, rounds, 300, checked=12, timed=3)
 
 
 def relu_digits(rounds):
     width = 16_384
     contest = Contest("relu m = 16,384, 100 digits", "polyak_peer_relu", ("digits", 100, 64, width), "relu", width, 1)
-    return whole_runs(contest, rounds, 1000, checked=1000, timed=50)
+    return whole_runs(contest, rounds, 1000, checked=100, timed=30)
 
 
 def deep_linear(start, width):
@@ -120,8 +120,8 @@ def deep_linear(start, width):
 
 
 def deep_linear_2048(rounds):
-    return iterations_alone(deep_linear("orthogonal", 2048), rounds, {"REDUCED": 2000, "DENSE": 2}, checked=16, timed=4)
+    return iterations_alone(deep_linear("orthogonal", 2048), rounds, {"REDUCED": 2000, "DENSE": 2}, checked=8, timed=3)
 
 
 def deep_linear_gaussian(rounds):
-    return iterations_alone(deep_linear("gaussian", 2048), rounds, {"DENSE": 4}, checked=8, timed=4)
+    return iterations_alone(deep_linear("gaussian", 2048), rounds, {"DENSE": 3}, checked=8, timed=3)
