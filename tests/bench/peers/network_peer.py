@@ -1,5 +1,6 @@
 """PyTorch for the networks of script/bench-peers: NETWORK FORM FOLDER. Each line on standard input is a number of
-iterations to run; what FOLDER holds is said in relu_runs.cc and deep_linear_runs.cc."""
+iterations to run, or "draw", for numbers like those of the start; what FOLDER holds is said in relu_runs.cc and
+deep_linear_runs.cc."""
 
 import json
 import math
@@ -163,6 +164,12 @@ def main():
     RUNS[form](network, 1)  # whatever a library makes at its first call
     print(json.dumps({"operations": network.operations, "momentum": network.parameters["momentum"]}), flush=True)
     for line in sys.stdin:
+        if line.strip() == "draw":
+            watch = Stopwatch()
+            for layer in network.start:
+                torch.randn(*layer.shape, dtype=torch.float64)
+            print(json.dumps({"train": watch.taken()}), flush=True)
+            continue
         losses, train = RUNS[form](network, int(line))
         print(json.dumps({"prepare": [0, 0], "train": train, "losses": list(enumerate(losses)),
                           "product_rate": product_operations_per_second()}), flush=True)

@@ -84,6 +84,9 @@ def whole_runs(contest, rounds, iterations, checked, timed):
             seconds = contest.run_peer(peer, timed)
             times.setdefault(f"{peer}, 1 iteration", []).append(seconds)
             times.setdefault(f"{peer}, {iterations:,} iterations", []).append([second * iterations for second in seconds])
+        # What polyak's run begins with, and PyTorch's reads from a file.
+        drawing = next(iter(contest.peers.values())).ask("draw")["train"]
+        times.setdefault("PyTorch, normal numbers for W", []).append(drawing)
     contest.close()
     return contest.rows(times)
 
