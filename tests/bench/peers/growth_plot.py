@@ -1,6 +1,6 @@
 """The picture of tests.bench.peers.growth: time against width, a panel a network.
 
-    script/bench-peers --case cost-growth --plot docs/cost-growth.svg
+    script/bench-peers --case growth-relu --case growth-deep-linear --plot docs/cost-growth.svg
 """
 
 import collections
@@ -31,7 +31,7 @@ def draw(rows, path, caption):
 
     found = curves(rows)
     if not found:
-        raise SystemExit("--plot: none of these cases has a plot; accepted: --case cost-growth")
+        raise SystemExit("--plot: none of these cases has a plot; accepted: --case growth-relu, growth-deep-linear")
     figure, panels = pyplot.subplots(1, len(found), figsize=(4.5 * len(found), 3.6), sharey=True, squeeze=False)
     for panel, (network, lines) in zip(panels[0], found.items()):
         for key, (label, style) in LINES.items():

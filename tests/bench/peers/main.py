@@ -17,7 +17,8 @@ CASES = {
     "relu-digits": networks.relu_digits,
     "deep-linear-2048": networks.deep_linear_2048,
     "deep-linear-gaussian": networks.deep_linear_gaussian,
-    "cost-growth": growth.cost_growth,
+    "growth-relu": growth.relu,
+    "growth-deep-linear": growth.deep_linear,
 }
 
 
@@ -26,7 +27,7 @@ def main():
     parser.add_argument("--case", action="append", choices=list(CASES), help="only this one; all by default")
     parser.add_argument("--rounds", type=int, default=5, help="times each contestant runs (default 5)")
     parser.add_argument("--json", default="build/bench-peers.json", help="where the figures go")
-    parser.add_argument("--plot", help="an SVG file for the picture of cost-growth")
+    parser.add_argument("--plot", help="an SVG file for the picture of the growth cases")
     parser.add_argument("--list", action="store_true", help="print the names of the cases")
     arguments = parser.parse_args()
     if arguments.list:
@@ -35,6 +36,7 @@ def main():
     processor = processor_name()
     rows = []
     for name in arguments.case or CASES:
+        print(f"bench-peers: {name}", file=sys.stderr)
         rows += CASES[name](arguments.rounds)
     print(f"{processor}, {os.cpu_count()} cores; load at the end {os.getloadavg()[0]:.1f}; medians of {arguments.rounds} rounds, taken in turn")
     print(f"{'case':<39} {'contestant':<36} {'seconds':>9} {'ratio':>8} {'processor s':>12} {'ratio':>8}  note")
