@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "polyak/v1/training_service.pb.h"
+#include "server/engine/theory/bound_curve.h"
 #include "server/engine/theory/predicted_curve.h"
 #include "server/jobs/jobs.h"
 
@@ -53,14 +54,15 @@ class IterationReader {
  private:
   int64_t NextRow() const;  // first row after the cursor that the stride keeps
   absl::StatusOr<bool> Read(int64_t max_records, bool ended, v1::IterationBatch& batch);
-  absl::Status AddRow(const storage::TraceReader& trace, int64_t row,
-                      const storage::Columns& columns, int64_t index, v1::IterationBatch& batch);
+  // Rows first, first + stride, ...: those that `columns` has.
+  absl::Status AddRows(const storage::TraceReader& trace, int64_t first,
+                       const storage::Columns& columns, v1::IterationBatch& batch);
   double PredictedAt(int64_t row);
 
   const std::shared_ptr<jobs::Job> job_;
   const ReadOptions options_;
   int64_t cursor_;
-  std::optional<double> initial_residual_norm_;
+  std::optional<engine::BoundCurve> bound_;  // once record 0 is there
   std::optional<engine::PredictedCurve> curve_;
   int64_t curve_position_ = -1;
 };

@@ -88,11 +88,20 @@ absl::StatusOr<Columns> MemoryTrace::Read(int64_t first_row, int64_t max_rows,
   result.first_row = first_row;
   result.columns.assign(static_cast<size_t>(columns_),
                         std::vector<double>(static_cast<size_t>(rows)));
-  for (int64_t k = 0; k < rows; ++k) {
-    const double* const row = RowAt(first_row + k * stride);
+  // Block by block, so that finding the place costs nothing a row.
+  for (int64_t k = 0; k < rows;) {
+    const Place place = PlaceOf(first_row + k * stride);
+    const int64_t below = (kFirstBlockRows << place.block) - place.row;
+    const int64_t count = std::min(rows - k, 1 + (below - 1) / stride);
+    const double* const values =
+        blocks_[static_cast<size_t>(place.block)].get() + place.row * columns_;
     for (int c = 0; c < columns_; ++c) {
-      result.columns[static_cast<size_t>(c)][static_cast<size_t>(k)] = row[c];
+      double* const column = result.columns[static_cast<size_t>(c)].data() + k;
+      for (int64_t i = 0; i < count; ++i) {
+        column[i] = values[i * stride * columns_ + c];
+      }
     }
+    k += count;
   }
   return result;
 }

@@ -4,6 +4,8 @@
 //   polyak_bench --lossless-watch ADDRESS JOB    internal: the other process of the watched
 //   benchmark
 //   polyak_bench --many-watches ADDRESS JOB COUNT    internal: the same of many watchers
+//   polyak_bench --bare-stream RECORDS           internal: the server of a bare stream
+//   polyak_bench --count-records ADDRESS JOB library|stub    internal: the client of a stream
 //   polyak_bench --spin                          internal: a busy process, until it is killed
 
 #include <cstdlib>
@@ -13,6 +15,7 @@
 
 #include "benchmark/benchmark.h"
 #include "tests/bench/many_watchers_bench.h"
+#include "tests/bench/stream_bench.h"
 #include "tests/bench/watched_bench.h"
 
 namespace {
@@ -36,6 +39,13 @@ int main(int argument_count, char** arguments) {
   }
   if (argument_count == 5 && std::strcmp(arguments[1], "--many-watches") == 0) {
     return polyak::bench::WatchMany(arguments[2], arguments[3], std::atoi(arguments[4]));
+  }
+  if (argument_count == 3 && std::strcmp(arguments[1], "--bare-stream") == 0) {
+    return polyak::bench::ServeBareStream(std::atoll(arguments[2]));
+  }
+  if (argument_count == 5 && std::strcmp(arguments[1], "--count-records") == 0) {
+    return polyak::bench::CountRecords(arguments[2], arguments[3],
+                                       std::strcmp(arguments[4], "library") == 0);
   }
   if (argument_count == 2 && std::strcmp(arguments[1], "--spin") == 0) {
     return polyak::bench::Spin();

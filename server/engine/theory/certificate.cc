@@ -3,6 +3,8 @@
 #include <cmath>
 #include <utility>
 
+#include "server/engine/theory/bound_curve.h"
+
 namespace polyak::engine {
 namespace {
 
@@ -108,12 +110,7 @@ absl::Status CertificateChecker::Load(base::ByteSource& in) {
 }
 
 double BoundAt(const BoundSpec& bound, double initial_residual_norm, int64_t iteration) {
-  if (!bound.exists()) {
-    return std::numeric_limits<double>::quiet_NaN();
-  }
-  const double reference =
-      bound.on_stacked_norm ? std::sqrt(2.0) * initial_residual_norm : initial_residual_norm;
-  return bound.constant * std::pow(bound.rate, static_cast<double>(iteration)) * reference;
+  return BoundCurve(bound, initial_residual_norm).At(iteration);
 }
 
 }  // namespace polyak::engine

@@ -21,6 +21,7 @@ class Row:
     processor_ratio: float
     note: str
     times: list  # [wall, processor] of each round
+    point: dict = dataclasses.field(default_factory=dict)  # where in a plot, if it is in one
 
 
 def processor_name():
@@ -70,21 +71,30 @@ def peer_command(module, *arguments):
 
 
 def check_curves(case, contestant, losses, expected, tolerance):
-    """Fails unless the losses at the iterations that both have differ by at most tolerance x the first one."""
+    """Fails unless the losses at the iterations that both have differ by at most tolerance x the first one. Returns the
+    largest difference over the first loss."""
     compared = 0
+    largest = 0.0
     for iteration, loss in losses:
         if iteration in expected:
             compared += 1
             if not abs(loss - expected[iteration]) <= tolerance * expected[0]:
                 raise SystemExit(f"{case}: the loss of {contestant} at iteration {iteration} is {loss}, not {expected[iteration]}")
+            largest = max(largest, abs(loss - expected[iteration]) / expected[0])
     if compared < 2:
         raise SystemExit(f"{case}: no curves to compare for {contestant}")
+    return largest
 
 
 def whole(answer, timed, iterations):
     """[wall, processor] seconds of a run of so many iterations, of which so many were timed: set-up is spent once, and each
     iteration costs the same."""
     return [prepare + train * iterations / timed for prepare, train in zip(answer["prepare"], answer["train"])]
+
+
+def program(name, *arguments):
+    """One of the C++ programs beside this file."""
+    return Process([os.path.join(os.environ["POLYAK_BINARY_DIR"], name), *map(str, arguments)])
 
 
 def medians(case, times, notes):

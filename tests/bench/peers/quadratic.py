@@ -1,6 +1,5 @@
 """Quadratics with a full matrix under Polyak's momentum, every loss recorded."""
 
-import os
 import tempfile
 
 from tests.bench.peers import measure
@@ -13,8 +12,7 @@ def run(case, dimension, kappa, iterations, rounds, timed):
     """Whole runs of so many iterations; timed: at most so many of them are run, by contestant, and the time of the others
     follows, since each iteration costs the same."""
     with tempfile.TemporaryDirectory() as folder:
-        polyak = measure.Process([os.path.join(os.environ["POLYAK_BINARY_DIR"], "polyak_peer_quadratic"),
-                                  str(dimension), str(kappa), folder])
+        polyak = measure.program("polyak_peer_quadratic", dimension, kappa, folder)
         peers = {}
         for kernel, environment in measure.environments().items():
             for library in ("pytorch", "pytorch-sgd", "numpy"):

@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "rapidcheck.h"
 #include "rapidcheck/gtest.h"
-#include "server/engine/theory/certificate.h"
+#include "server/engine/theory/bound_curve.h"
 #include "tests/unit/server/service/stored_job.h"
 
 namespace polyak::service {
@@ -54,11 +54,12 @@ TEST(IterationReader, EveryRecordComesWithItsColumns) {
   ASSERT_EQ(all.iteration_size(), 20);
   const engine::BoundSpec& bound = job.job()->outline().bound;
   ASSERT_TRUE(bound.exists());
+  engine::BoundCurve curve(bound, StoredJob::ResidualNorm(0));
   for (int t = 0; t < 20; ++t) {
     EXPECT_EQ(all.iteration(t), t);
     EXPECT_EQ(all.loss(t), StoredJob::Loss(t));
     EXPECT_EQ(all.residual_norm(t), StoredJob::ResidualNorm(t));
-    EXPECT_EQ(all.theory_bound(t), engine::BoundAt(bound, StoredJob::ResidualNorm(0), t));
+    EXPECT_EQ(all.theory_bound(t), curve.At(t));
     if (t < 5) {
       EXPECT_TRUE(std::isnan(all.rate_estimate(t)));
     } else {

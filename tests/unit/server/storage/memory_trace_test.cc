@@ -102,6 +102,25 @@ TEST(MemoryTrace, ReadsWithAStrideUpToALimit) {
   EXPECT_EQ(trace.Read(700, 2, 600).value().first_row, 700);
 }
 
+TEST(MemoryTrace, ReadsWithAnyStrideAcrossTheBordersOfItsBlocks) {
+  constexpr int kColumns = 3;
+  MemoryTrace trace(kColumns);
+  Fill(trace, kColumns, kRows);
+  for (const int64_t stride : {1, 2, 7, 1023, 1024, 1025, 3000}) {
+    for (const int64_t first : {0, 1, 1020, 1023, 1024}) {
+      const Columns read = trace.Read(first, kRows, stride).value();
+      ASSERT_EQ(read.row_count(), 1 + (kRows - 1 - first) / stride);
+      for (int64_t k = 0; k < read.row_count(); ++k) {
+        for (int c = 0; c < kColumns; ++c) {
+          ASSERT_EQ(read.columns[static_cast<size_t>(c)][static_cast<size_t>(k)],
+                    Cell(first + k * stride, c))
+              << first << " " << stride;
+        }
+      }
+    }
+  }
+}
+
 TEST(MemoryTrace, NumbersThatAreNoneStayThemselves) {
   MemoryTrace trace(3);
   trace.Reserve(1);
