@@ -44,20 +44,35 @@ std::string ClipColumns(std::string_view line, int columns) {
   return text;
 }
 
+constexpr int kPictureHeightMin = 9;  // one row fewer than that and little is left for the curves
+constexpr int kPictureHeightMax = 24;
+
+struct Picture {
+  std::vector<plot::Envelope> curves;
+  std::string title;
+};
+
 // Draws over its own earlier output: one write a frame, cursor up by the lines of the last one.
 class Screen {
  public:
   explicit Screen(const Terminal& terminal) : terminal_(terminal) {}
 
-  void Draw(std::span<const plot::Envelope> curves, const std::string& title,
-            const std::string& footer) {
+  // Of several pictures, below each other, the first ones are left out where the terminal is too
+  // low for all.
+  void Draw(std::span<const Picture> pictures, const std::string& footer) {
+    const int room = terminal_.height - 2;
+    const auto fit = static_cast<size_t>(std::max(room / kPictureHeightMin, 1));
+    pictures = pictures.last(std::min(fit, pictures.size()));
     plot::ChartOptions options;
     options.width = terminal_.width - 1;
-    options.height = std::min(terminal_.height - 2, 24);
+    options.height = std::min(room / static_cast<int>(pictures.size()), kPictureHeightMax);
     options.glyphs = terminal_.glyphs;
     options.color = terminal_.color;
-    options.title = title;
-    std::string frame = plot::RenderSemilogChart(curves, options);
+    std::string frame;
+    for (const Picture& picture : pictures) {
+      options.title = picture.title;
+      absl::StrAppend(&frame, plot::RenderSemilogChart(picture.curves, options));
+    }
     absl::StrAppend(&frame, footer);
     const auto lines = std::count(frame.begin(), frame.end(), '\n') + 1;
     std::string text;
@@ -91,6 +106,15 @@ std::string ProgressText(const v1::TrainingJob& job, const plot::Envelope& resid
   return text;
 }
 
+// Of the last iteration that was diagnosed.
+std::string DiagnosticsText(std::span<const plot::Envelope> curves, double distance) {
+  std::string text = absl::StrFormat("  at iteration %d: ", curves[0].last_iteration());
+  for (const plot::Envelope& curve : curves) {
+    absl::StrAppend(&text, curve.label(), " ", ShortNumber(curve.last_value()), ", ");
+  }
+  return absl::StrCat(text, "distance from the start ", ShortNumber(distance));
+}
+
 // The columns of a plain line, in order.
 std::vector<std::string> ColumnTitles(const FollowOptions& options) {
   std::vector<std::string> titles = {"iteration", "loss", "residual_norm", "rate_estimate",
@@ -101,11 +125,27 @@ std::vector<std::string> ColumnTitles(const FollowOptions& options) {
   if (options.with_elapsed) {
     titles.emplace_back("elapsed_seconds");
   }
+  if (options.with_diagnostics) {
+    titles.insert(titles.end(), {"smallest_eigenvalue", "largest_eigenvalue", "condition_number",
+                                 "flipped_share", "distance_from_start"});
+  }
   return titles;
 }
 
-std::vector<std::string> Cells(const v1::IterationBatch& batch, int k,
-                               const FollowOptions& options) {
+// Of the diagnostics of record k, which are those of `next` or later, if there are any.
+std::vector<double> DiagnosticsOf(const v1::IterationBatch& batch, int k, int& next) {
+  const v1::Diagnostics& diagnostics = batch.diagnostics();
+  if (next == diagnostics.iteration_size() || diagnostics.iteration(next) != batch.iteration(k)) {
+    return std::vector<double>(5, std::nan(""));
+  }
+  const int d = next++;
+  return {diagnostics.smallest_eigenvalue(d), diagnostics.largest_eigenvalue(d),
+          diagnostics.condition_number(d), diagnostics.flipped_share(d),
+          diagnostics.distance_from_start(d)};
+}
+
+std::vector<std::string> Cells(const v1::IterationBatch& batch, int k, const FollowOptions& options,
+                               int& next_diagnostics) {
   std::vector<std::string> cells = {absl::StrCat(batch.iteration(k)), ExactNumber(batch.loss(k)),
                                     ExactNumber(batch.residual_norm(k)),
                                     ExactNumber(batch.rate_estimate(k)),
@@ -115,6 +155,11 @@ std::vector<std::string> Cells(const v1::IterationBatch& batch, int k,
   }
   if (options.with_elapsed) {
     cells.push_back(ExactNumber(batch.elapsed_seconds(k)));
+  }
+  if (options.with_diagnostics) {
+    for (const double value : DiagnosticsOf(batch, k, next_diagnostics)) {
+      cells.push_back(ExactNumber(value));
+    }
   }
   return cells;
 }
@@ -127,6 +172,16 @@ bool PrintsEvents(const Context& context) {
   return context.output == OutputFormat::kJson || context.output == OutputFormat::kYaml;
 }
 
+// That a job was not asked for the diagnostics that are to be shown.
+void SayIfThereAreNone(const Context& context, const FollowOptions& options,
+                       const v1::TrainingJob& job) {
+  if (options.with_diagnostics && job.spec().diagnostics_interval() == 0 && !context.quiet) {
+    std::cerr
+        << job.name()
+        << " has no diagnostics; a job that has: polyak submit ... --diagnostics-interval N\n";
+  }
+}
+
 // A line a record, or an object an event.
 class LineHandler : public client::WatchHandler {
  public:
@@ -134,14 +189,17 @@ class LineHandler : public client::WatchHandler {
       : context_(context), options_(options) {}
 
   void OnSnapshot(const v1::TrainingJob& job) override {
+    if (!titles_printed_) {
+      SayIfThereAreNone(context_, options_, job);
+    }
     if (PrintsEvents(context_)) {
       v1::WatchTrainingJobResponse event;
       *event.mutable_snapshot()->mutable_training_job() = job;
       PrintMessage(context_, event);
     } else if (!titles_printed_) {
       std::cout << absl::StrJoin(ColumnTitles(options_), Separator()) << "\n" << std::flush;
-      titles_printed_ = true;
     }
+    titles_printed_ = true;
   }
 
   void OnIterations(const v1::IterationBatch& batch) override {
@@ -152,8 +210,10 @@ class LineHandler : public client::WatchHandler {
       return;
     }
     std::string text;
+    int next_diagnostics = 0;
     for (int k = 0; k < batch.iteration_size(); ++k) {
-      absl::StrAppend(&text, absl::StrJoin(Cells(batch, k, options_), Separator()), "\n");
+      absl::StrAppend(
+          &text, absl::StrJoin(Cells(batch, k, options_, next_diagnostics), Separator()), "\n");
     }
     std::cout << text << std::flush;
   }
@@ -166,13 +226,16 @@ class LineHandler : public client::WatchHandler {
   bool titles_printed_ = false;
 };
 
-// Residual, bound and, when asked for, the predicted curve of one job, drawn live.
+// Residual, bound and, when asked for, the predicted curve and diagnostics of one job, drawn live.
 class ChartHandler : public client::WatchHandler {
  public:
   explicit ChartHandler(const Context& context) : screen_(context.terminal) {
-    curves_.emplace_back("residual norm");
-    curves_.emplace_back("bound");
-    curves_.emplace_back("predicted");
+    for (const char* const label : {"residual norm", "bound", "predicted"}) {
+      curves_.emplace_back(label);
+    }
+    for (const char* const label : {"condition number", "flipped share"}) {
+      diagnosed_.emplace_back(label);
+    }
   }
 
   void OnSnapshot(const v1::TrainingJob& job) override {
@@ -192,6 +255,14 @@ class ChartHandler : public client::WatchHandler {
       }
       rate_ = batch.rate_estimate(k);
     }
+    const v1::Diagnostics& diagnostics = batch.diagnostics();
+    for (int k = 0; k < diagnostics.iteration_size(); ++k) {
+      diagnosed_[0].Add(diagnostics.iteration(k), diagnostics.condition_number(k));
+      if (!std::isnan(diagnostics.flipped_share(k))) {
+        diagnosed_[1].Add(diagnostics.iteration(k), diagnostics.flipped_share(k));
+      }
+      distance_ = diagnostics.distance_from_start(k);
+    }
     Redraw(false);
   }
 
@@ -207,17 +278,30 @@ class ChartHandler : public client::WatchHandler {
       return;
     }
     drawn_ = time;
-    std::vector<plot::Envelope> shown = {curves_[0]};
-    for (size_t k = 1; k < curves_.size(); ++k) {
-      if (curves_[k].last_iteration() >= 0) {
-        shown.push_back(curves_[k]);
+    std::vector<Picture> pictures = {{Begun(curves_), Describe(job_.spec())}};
+    std::string footer = ProgressText(job_, curves_[0], rate_);
+    if (std::vector<plot::Envelope> begun = Begun(diagnosed_); begun[0].last_iteration() >= 0) {
+      absl::StrAppend(&footer, "\n", DiagnosticsText(begun, distance_));
+      const char* const title = begun.size() > 1 ? "curvature and activations" : "curvature";
+      pictures.push_back({std::move(begun), title});
+    }
+    screen_.Draw(pictures, footer);
+  }
+  // The first one, and of the others those with values.
+  static std::vector<plot::Envelope> Begun(const std::vector<plot::Envelope>& curves) {
+    std::vector<plot::Envelope> begun = {curves[0]};
+    for (size_t k = 1; k < curves.size(); ++k) {
+      if (curves[k].last_iteration() >= 0) {
+        begun.push_back(curves[k]);
       }
     }
-    screen_.Draw(shown, Describe(job_.spec()), ProgressText(job_, curves_[0], rate_));
+    return begun;
   }
 
   Screen screen_;
   std::vector<plot::Envelope> curves_;
+  std::vector<plot::Envelope> diagnosed_;
+  double distance_ = std::nan("");
   v1::TrainingJob job_;
   double rate_ = std::nan("");
   SteadyClock::time_point drawn_;
@@ -232,6 +316,7 @@ v1::WatchTrainingJobRequest ToRequest(const FollowOptions& options) {
   request.set_stride(options.stride);
   request.set_with_prediction(options.with_prediction);
   request.set_with_elapsed(options.with_elapsed);
+  request.set_with_diagnostics(options.with_diagnostics);
   return request;
 }
 
@@ -306,6 +391,7 @@ ExitCode FollowAndReport(const Context& context, const FollowOptions& options) {
     return Fail(context, ended.status());
   }
   if (DrawsChart(context)) {
+    SayIfThereAreNone(context, options, *ended);
     return PrintJob(context, *ended);
   }
   if (PrintsEvents(context)) {
@@ -349,7 +435,7 @@ absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& conte
   while (ended < names.size()) {
     std::this_thread::sleep_for(kRedrawPause);
     if (draw) {
-      screen.Draw(race.curves(), title, "");
+      screen.Draw(std::vector<Picture>{{race.curves(), title}}, "");
     } else if (!context.quiet && SteadyClock::now() - last_line >= kPlainLinePause) {
       last_line = SteadyClock::now();
       PlainProgress(title, race.curves());
@@ -357,7 +443,7 @@ absl::StatusOr<std::vector<v1::TrainingJob>> FollowTogether(const Context& conte
   }
   watches.clear();
   if (draw) {
-    screen.Draw(race.curves(), title, "");
+    screen.Draw(std::vector<Picture>{{race.curves(), title}}, "");
   }
   std::vector<v1::TrainingJob> jobs;
   absl::Status error;

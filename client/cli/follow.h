@@ -18,11 +18,13 @@ struct FollowOptions {
   int64_t stride = 1;
   bool with_prediction = false;
   bool with_elapsed = false;
+  bool with_diagnostics = false;
 };
 
 // Follows one job to its end. On a terminal: a semilog chart that is drawn again as records come,
-// at most ten times a second; in a pipe: a line a record (or an event a JSON line or YAML
-// document), each as it comes. The first Ctrl-C ends the watch, never the job.
+// at most ten times a second, with diagnostics one of these below it; in a pipe: a line a record
+// (or an event a JSON line or YAML document), each as it comes. The first Ctrl-C ends the watch,
+// never the job.
 absl::StatusOr<v1::TrainingJob> Follow(const Context& context, const FollowOptions& options);
 
 // The same, and says how it ended: on a terminal the job's facts below the chart; with -o json or

@@ -88,6 +88,10 @@ void SpecFlags::AddRun(CLI::App& command) {
   command.add_option("--seed", seed_, "names the random start and data (default 0)");
   command.add_option("--plan", plan_, "auto (default), dense or reduced")
       ->check(CLI::IsMember({"auto", "dense", "reduced"}));
+  command
+      .add_option("--diagnostics-interval", diagnostics_interval_,
+                  "curvature, flipped activations and distance from the start every N iterations")
+      ->check(CLI::PositiveNumber);
 }
 
 absl::Status SpecFlags::FillDataset(v1::Dataset& dataset) const {
@@ -174,6 +178,9 @@ absl::Status SpecFlags::FillRun(v1::TrainingJobSpec& spec) const {
     spec.set_plan(v1::EXECUTION_PLAN_DENSE);
   } else if (plan_ == "reduced") {
     spec.set_plan(v1::EXECUTION_PLAN_REDUCED);
+  }
+  if (diagnostics_interval_.has_value()) {
+    spec.set_diagnostics_interval(*diagnostics_interval_);
   }
   return absl::OkStatus();
 }

@@ -21,7 +21,7 @@ class SpecFlags {
   void AddDeepLinearNetwork(CLI::App& command);
   // --optimizer, --step-size, --momentum, --tuning.
   void AddOptimizer(CLI::App& command);
-  // --iterations, --tolerance, --max-duration, --seed, --plan.
+  // --iterations, --tolerance, --max-duration, --seed, --plan, --diagnostics-interval.
   void AddRun(CLI::App& command);
 
   // The spec of the class whose flags were parsed.
@@ -64,6 +64,7 @@ class SpecFlags {
   std::optional<double> max_seconds_;
   std::optional<int64_t> seed_;
   std::string plan_;
+  std::optional<int64_t> diagnostics_interval_;
 };
 
 }  // namespace polyak::cli

@@ -32,6 +32,7 @@ JobOutline OutlineOf(const v1::TrainingJob& job) {
   outline.max_iterations = job.spec().stopping().has_max_iterations()
                                ? job.spec().stopping().max_iterations()
                                : defaults.max_iterations;
+  outline.diagnostics_interval = job.spec().diagnostics_interval();
   return outline;
 }
 

@@ -18,6 +18,7 @@ struct JobOutline {
   engine::BoundSpec bound;
   engine::LinearMethod method;
   int64_t max_iterations = 0;
+  int64_t diagnostics_interval = 0;  // 0: none
 };
 // job: with spec and resolution.
 JobOutline OutlineOf(const v1::TrainingJob& job);

@@ -31,8 +31,8 @@ double MemoryToRepair(const v1::TrainingJob& job, const spec::NamedDatasets* dat
   const v1::Forecast forecast = runner::ForecastCost(*spec);
   // Where no checksum is left, recomputed records wait in memory until the last one fits.
   const double records = static_cast<double>(job.summary().iterations()) + 1;
-  constexpr double kRowBytes = sizeof(double) * static_cast<size_t>(engine::kTraceColumns);
-  return forecast.memory_bytes() - forecast.trace_bytes() + 1.1 * records * kRowBytes;
+  return forecast.memory_bytes() - forecast.trace_bytes() +
+         1.1 * records * runner::RecordBytes(*spec);
 }
 
 bool IsForGood(const absl::Status& status) {

@@ -43,6 +43,7 @@ absl::Status OpenInDirectory(const ServerOptions& options, const base::Clock& cl
   }
   storage::FileRunStore::Options runs;
   runs.columns = engine::kTraceColumns;
+  runs.diagnostic_columns = engine::kDiagnosticColumns;
   runs.machine = {base::BuildName(), engine::ProcessorClass(), engine::FloatControl()};
   if (options.disk_mebibytes > 0) {
     runs.disk_bytes = options.disk_mebibytes << 20;
@@ -80,7 +81,8 @@ absl::StatusOr<Stores> OpenStores(const ServerOptions& options, const base::Cloc
   Stores stores;
   if (options.data_dir.empty()) {
     stores.jobs = std::make_unique<storage::MemoryJobStore>(clock);
-    stores.runs = std::make_unique<storage::MemoryRunStore>(engine::kTraceColumns);
+    stores.runs = std::make_unique<storage::MemoryRunStore>(engine::kTraceColumns,
+                                                            engine::kDiagnosticColumns);
     stores.datasets = std::make_unique<storage::MemoryDatasetStore>();
     return stores;
   }

@@ -62,22 +62,36 @@ engine::PlanRequest AskedPlan(const spec::ExperimentSpec& spec) {
 
 }  // namespace
 
+double RecordBytes(const spec::ExperimentSpec& spec) {
+  const int columns = spec.diagnostics_interval > 0 ? int{engine::kDiagnosedTraceColumns}
+                                                    : int{engine::kTraceColumns};
+  return sizeof(double) * static_cast<double>(columns);
+}
+
 v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
   const engine::PlanCost cost = engine::ForecastPlan(AskedPlan(spec), spec.problem, spec.optimizer);
   v1::Forecast forecast;
   forecast.set_parameters(engine::EstimateCost(spec.problem).parameters);
   forecast.set_setup_operations(cost.setup_operations);
   forecast.set_operations_per_iteration(cost.operations_per_iteration);
-  constexpr double kRowBytes = sizeof(double) * static_cast<size_t>(engine::kTraceColumns);
-  forecast.set_trace_bytes((static_cast<double>(spec.stopping.max_iterations) + 1) * kRowBytes);
-  // A block of 1,024 records has three heads of 512 bytes. While a checkpoint is written there are
-  // three.
-  constexpr double kBlockBytes = 1024 * kRowBytes + 3 * 512;
+  const double row_bytes = RecordBytes(spec);
+  forecast.set_trace_bytes((static_cast<double>(spec.stopping.max_iterations) + 1) * row_bytes);
+  // A block of 1,024 records has three heads of 512 bytes, or of 1,024 with diagnostics. While a
+  // checkpoint is written there are three.
+  const double block_bytes =
+      1024 * row_bytes + 3 * (spec.diagnostics_interval > 0 ? 1024.0 : 512.0);
   constexpr double kCheckpoints = 3;
   constexpr double kHeaders = 64 << 10;
-  forecast.set_disk_bytes(kBlockBytes / (1024 * kRowBytes) * forecast.trace_bytes() + kHeaders +
+  forecast.set_disk_bytes(block_bytes / (1024 * row_bytes) * forecast.trace_bytes() + kHeaders +
                           kCheckpoints * cost.saved_values * sizeof(double));
   forecast.set_memory_bytes(cost.bytes + forecast.trace_bytes());
+  if (spec.diagnostics_interval > 0) {
+    const engine::DiagnosticsCost diagnostics = engine::EstimateDiagnosticsCost(spec.problem);
+    forecast.set_memory_bytes(forecast.memory_bytes() + diagnostics.bytes);
+    forecast.set_operations_per_iteration(forecast.operations_per_iteration() +
+                                          diagnostics.operations /
+                                              static_cast<double>(spec.diagnostics_interval));
+  }
   return forecast;
 }
 

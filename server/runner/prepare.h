@@ -23,6 +23,9 @@ struct PreparedJob {
   std::vector<std::string> warnings;
 };
 
+// A record in a trace, in bytes: more of a job with diagnostics.
+double RecordBytes(const spec::ExperimentSpec& spec);
+
 // What a job costs, from its spec alone: nothing is allocated.
 v1::Forecast ForecastCost(const spec::ExperimentSpec& spec);
 

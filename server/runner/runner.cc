@@ -42,7 +42,8 @@ absl::StatusOr<std::unique_ptr<engine::Trainer>> MakeTrainer(const PreparedJob& 
                                                              const RunContext& context) {
   POLYAK_ASSIGN_OR_RETURN(auto stepper, job.plan.entry->make(job.experiment));
   return std::make_unique<engine::Trainer>(job.experiment, job.theory, job.spec.stopping,
-                                           std::move(stepper), context.trace, context.stop);
+                                           std::move(stepper), context.trace, context.stop,
+                                           job.spec.diagnostics_interval);
 }
 
 // The newest checkpoint that can be read and is covered by the trace, else record 0.

@@ -27,7 +27,8 @@ struct RunResult {
 struct RunContext {
   std::string uid;
   storage::RunStore& store;
-  // Of engine::kTraceColumns columns: empty, or with the records of the same job's earlier run.
+  // Of engine::kTraceColumns columns, or kDiagnosedTraceColumns for a job with diagnostics: empty,
+  // or with the records of the same job's earlier run.
   storage::Trace& trace;
   const base::StopToken& stop;   // ends the run
   const base::StopToken& drain;  // the server is about to go: nothing is worth waiting for

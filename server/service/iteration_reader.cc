@@ -1,6 +1,7 @@
 #include "server/service/iteration_reader.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <new>
 #include <utility>
@@ -15,6 +16,24 @@ namespace {
 
 // A batch of the predicted curve of many eigenvalues is cut short, so that it comes in about 0.1 s.
 constexpr int64_t kPredictedValuesMax = 20'000'000;
+
+// Nothing in a row that was not diagnosed.
+void AddDiagnostics(int64_t row, const storage::Columns& columns, size_t k,
+                    v1::IterationBatch& batch) {
+  const double smallest_eigenvalue = columns.columns[engine::kSmallestEigenvalue][k];
+  const double distance = columns.columns[engine::kDistanceFromStart][k];
+  const double flipped_share = columns.columns[engine::kFlippedShare][k];
+  if (std::isnan(smallest_eigenvalue) && std::isnan(distance) && std::isnan(flipped_share)) {
+    return;
+  }
+  v1::Diagnostics& diagnostics = *batch.mutable_diagnostics();
+  diagnostics.add_iteration(row);
+  diagnostics.add_smallest_eigenvalue(smallest_eigenvalue);
+  diagnostics.add_largest_eigenvalue(columns.columns[engine::kLargestEigenvalue][k]);
+  diagnostics.add_condition_number(columns.columns[engine::kConditionNumber][k]);
+  diagnostics.add_flipped_share(flipped_share);
+  diagnostics.add_distance_from_start(distance);
+}
 
 }  // namespace
 
@@ -84,6 +103,10 @@ absl::Status IterationReader::AddRows(const storage::TraceReader& trace, int64_t
   for (int64_t k = 0; k < count && options_.with_elapsed; ++k) {
     POLYAK_ASSIGN_OR_RETURN(const double elapsed, trace.ElapsedAt(first + k * options_.stride));
     batch.add_elapsed_seconds(elapsed);
+  }
+  if (options_.with_diagnostics &&
+      columns.columns.size() == size_t{engine::kDiagnosedTraceColumns}) {
+    AddDiagnostics(row, columns, k, batch);
   }
   return absl::OkStatus();
 }

@@ -19,6 +19,7 @@ struct ReadOptions {
   int64_t stride = 1;
   bool with_prediction = false;
   bool with_elapsed = false;
+  bool with_diagnostics = false;
 };
 
 // A cursor over the records of one job. Bound and predicted curve are computed here, for whoever

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,9 @@ namespace {
 
 constexpr int32_t kRecordsDefault = 10'000;
 constexpr int32_t kRecordsMax = 50'000;
+// With diagnostics of all of them, at 98 bytes each: below the 4 MiB that clients take unless they
+// are told otherwise.
+constexpr int64_t kDiagnosedRecordsMax = 35'000;
 
 absl::Status Fill(const jobs::Job& job, IterationReader& reader, int64_t max_records,
                   v1::ReadIterationsResponse& response) {
@@ -36,8 +40,9 @@ grpc::ServerUnaryReactor* TrainingService::ReadIterations(
     reactor->Finish(ToGrpcStatus(jobs::InvalidArgument(violations)));
     return reactor;
   }
+  const int64_t asked = request->max_records() == 0 ? kRecordsDefault : request->max_records();
   const int64_t max_records =
-      request->max_records() == 0 ? kRecordsDefault : request->max_records();
+      request->with_diagnostics() ? std::min(asked, kDiagnosedRecordsMax) : asked;
   ParseReadRequest(jobs_, *request, [this, reactor, response, max_records](const auto& read) {
     if (!read.ok()) {
       return reactor->Finish(ToGrpcStatus(read.status()));

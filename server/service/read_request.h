@@ -32,6 +32,7 @@ void ParseReadRequest(jobs::Jobs& jobs, const Message& message, ReadRequestDone 
   request.options.stride = message.stride() == 0 ? 1 : message.stride();
   request.options.with_prediction = message.with_prediction();
   request.options.with_elapsed = message.with_elapsed();
+  request.options.with_diagnostics = message.with_diagnostics();
   const bool has_cursor = message.has_after_iteration();
   if (has_cursor) {
     request.after_iteration = message.after_iteration();

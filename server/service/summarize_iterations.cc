@@ -1,4 +1,7 @@
 #include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +53,21 @@ v1::ColumnSummary DescribeColumn(const std::vector<storage::ColumnSummary>& bins
   return column;
 }
 
+absl::Status FillDiagnostics(const storage::TraceReader& trace, std::span<const int64_t> edges,
+                             Response& response) {
+  const std::array<std::pair<int, v1::ColumnSummary*>, engine::kDiagnosticColumns> columns = {
+      {{engine::kSmallestEigenvalue, response.mutable_smallest_eigenvalue()},
+       {engine::kLargestEigenvalue, response.mutable_largest_eigenvalue()},
+       {engine::kConditionNumber, response.mutable_condition_number()},
+       {engine::kFlippedShare, response.mutable_flipped_share()},
+       {engine::kDistanceFromStart, response.mutable_distance_from_start()}}};
+  for (const auto& [column, summary] : columns) {
+    POLYAK_ASSIGN_OR_RETURN(const auto bins, trace.Summarize(column, edges));
+    *summary = DescribeColumn(bins);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Fill(const Request& request, const jobs::Job& job, Response& response) {
   const auto trace = job.reader();
   const int64_t rows = trace->row_count();
@@ -71,6 +89,9 @@ absl::Status Fill(const Request& request, const jobs::Job& job, Response& respon
   *response.mutable_loss() = DescribeColumn(loss);
   *response.mutable_residual_norm() = DescribeColumn(residual);
   *response.mutable_rate_estimate() = DescribeColumn(rate);
+  if (job.outline().diagnostics_interval > 0 && rows > 0) {
+    return FillDiagnostics(*trace, edges, response);
+  }
   return absl::OkStatus();
 }
 

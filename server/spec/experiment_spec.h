@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "server/engine/optimizers/optimizer.h"
 #include "server/engine/plans/plan.h"
 #include "server/engine/problems/registry.h"
@@ -17,6 +19,7 @@ struct ExperimentSpec {
   engine::StoppingRule stopping;
   engine::ExecutionPlan plan = engine::ExecutionPlan::kAuto;
   engine::Seed seed;
+  int64_t diagnostics_interval = 0;  // in iterations; 0: none
 };
 
 }  // namespace polyak::spec

@@ -76,6 +76,11 @@ std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& me
   spec.stopping = ParseStopping(message.stopping(), limits, violations);
   spec.plan = ParsePlan(message.plan(), violations);
   spec.seed = engine::Seed{message.seed()};
+  spec.diagnostics_interval = message.diagnostics_interval();
+  if (spec.diagnostics_interval < 0) {
+    violations.Add("spec.diagnostics_interval",
+                   Refusal(spec.diagnostics_interval, "1 or more iterations, or 0 for none"));
+  }
   if (violations.count() != before) {
     return std::nullopt;
   }

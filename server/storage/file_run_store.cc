@@ -75,6 +75,11 @@ absl::StatusOr<std::unique_ptr<FileRunStore>> FileRunStore::Open(base::FileSyste
   return std::unique_ptr<FileRunStore>(new FileRunStore(data_directory, options, std::move(disk)));
 }
 
+int FileRunStore::ColumnsOf(const v1::TrainingJob& job) const {
+  return options_.columns +
+         (job.spec().diagnostics_interval() > 0 ? options_.diagnostic_columns : 0);
+}
+
 absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::TrainingJob& job) {
   const std::string path = paths_.TracePath(job.uid());
   if (job.has_end_time() && job.has_summary()) {
@@ -87,7 +92,7 @@ absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::Trainin
   auto trace = FileTrace::OpenToWrite(*disk_, path, job.uid(), rows_known_durable);
   const std::string signature = Signature(options_.machine);
   if (absl::IsNotFound(trace.status()) && !job.has_end_time()) {
-    return FileTrace::Create(*disk_, path, job.uid(), options_.columns,
+    return FileTrace::Create(*disk_, path, job.uid(), ColumnsOf(job),
                              absl::StrCat(signature, job.SerializeAsString()));
   }
   if (!trace.ok()) {
@@ -95,9 +100,12 @@ absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::Trainin
   }
   POLYAK_ASSIGN_OR_RETURN(const std::string description, (*trace)->ReadDescription());
   if (!description.starts_with(signature)) {
-    (*trace)->set_agree([tolerance = ToleranceOf(job)](int /*column*/, double stored,
-                                                       double recomputed, double largest) {
-      return AgreeToRounding(tolerance, stored, recomputed, largest);
+    (*trace)->set_agree([tolerance = ToleranceOf(job), columns = options_.columns](
+                            int column, double stored, double recomputed, double largest) {
+      // Rounding decides on which iteration an activation flips that comes to its kink, and a flip
+      // has no tolerance: of diagnostics it is only compared which rows have them.
+      return column >= columns ? std::isnan(stored) == std::isnan(recomputed)
+                               : AgreeToRounding(tolerance, stored, recomputed, largest);
     });
   }
   return trace;
@@ -140,14 +148,14 @@ absl::Status FileRunStore::CheckRepairable(const v1::TrainingJob& job) const {
 absl::StatusOr<std::unique_ptr<TraceRepair>> FileRunStore::OpenRepair(const v1::TrainingJob& job) {
   const std::string path = paths_.TracePath(job.uid());
   POLYAK_ASSIGN_OR_RETURN(const TraceRemains remains,
-                          LookAtRemains(*disk_, path, job.uid(), options_.columns));
+                          LookAtRemains(*disk_, path, job.uid(), ColumnsOf(job)));
   POLYAK_RETURN_IF_ERROR(CheckMachine(job, remains.description));
   v1::TrainingJob begun = job;  // as it was when it began
   begun.set_state(v1::TrainingJob::STATE_RUNNING);
   begun.clear_end_time();
   begun.clear_termination();
   begun.clear_summary();
-  return FileTraceRepair::Open(*disk_, path, job.uid(), options_.columns, remains,
+  return FileTraceRepair::Open(*disk_, path, job.uid(), ColumnsOf(job), remains,
                                absl::StrCat(Signature(options_.machine), begun.SerializeAsString()),
                                job.summary().iterations() + 1);
 }
@@ -156,9 +164,9 @@ absl::StatusOr<int64_t> FileRunStore::RepairBytes(const v1::TrainingJob& job) co
   const int64_t last = job.summary().iterations();
   const int64_t blocks = BlockOf(last) + 1;
   const TraceHeader header =
-      MakeTraceHeader(job.uid(), options_.columns,
+      MakeTraceHeader(job.uid(), ColumnsOf(job),
                       absl::StrCat(Signature(options_.machine), job.SerializeAsString()));
-  int64_t bytes = header.first_block() + blocks * BlockLayout{options_.columns}.block_bytes();
+  int64_t bytes = header.first_block() + blocks * BlockLayout{ColumnsOf(job)}.block_bytes();
   const std::string path = paths_.CheckpointPath(job.uid());
   const auto checkpoint = storage::OpenCheckpoint(*disk_, path, job.uid(), last);
   if (!checkpoint.ok() && !absl::IsNotFound(checkpoint.status()) &&

@@ -19,7 +19,8 @@ namespace polyak::storage {
 class FileRunStore : public RunStore {
  public:
   struct Options {
-    int columns = 0;  // of every trace
+    int columns = 0;             // of every trace
+    int diagnostic_columns = 0;  // more, of jobs that ask for diagnostics
     Machine machine;
     std::optional<int64_t> disk_bytes;  // for all files; nullopt: what the disk has
     int64_t reserve_bytes = 0;          // of the disk, kept free for others
@@ -47,6 +48,7 @@ class FileRunStore : public RunStore {
   absl::StatusOr<std::vector<std::string>> ListUids() const override;
 
  private:
+  int ColumnsOf(const v1::TrainingJob& job) const;
   // Whether the records that a description, or else the header of a checkpoint, or else the job's
   // computations tell of were computed by this build on this class of processor.  Errors:
   // FailedPrecondition if not, or if nothing says so.

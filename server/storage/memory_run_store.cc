@@ -21,7 +21,8 @@ absl::StatusOr<std::shared_ptr<Trace>> MemoryRunStore::OpenTrace(const v1::Train
   if (job.has_end_time()) {
     return absl::NotFoundError(absl::StrCat(job.name(), " has no records"));
   }
-  auto trace = std::make_shared<MemoryTrace>(columns_);
+  const bool diagnosed = job.spec().diagnostics_interval() > 0;
+  auto trace = std::make_shared<MemoryTrace>(columns_ + (diagnosed ? diagnostic_columns_ : 0));
   traces_.emplace(job.uid(), trace);
   return trace;
 }

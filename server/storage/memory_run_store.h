@@ -14,7 +14,9 @@ namespace polyak::storage {
 // Runs in memory: gone with the process, so there are no checkpoints.
 class MemoryRunStore : public RunStore {
  public:
-  explicit MemoryRunStore(int columns) : columns_(columns) {}
+  // As FileRunStore::Options.
+  explicit MemoryRunStore(int columns, int diagnostic_columns = 0)
+      : columns_(columns), diagnostic_columns_(diagnostic_columns) {}
 
   absl::StatusOr<std::shared_ptr<Trace>> OpenTrace(const v1::TrainingJob& job) override;
   absl::Status WriteCheckpoint(const std::string& uid, int64_t iteration, double elapsed_seconds,
@@ -38,6 +40,7 @@ class MemoryRunStore : public RunStore {
 
  private:
   const int columns_;
+  const int diagnostic_columns_;
   mutable base::Mutex mutex_;
   std::unordered_map<std::string, std::shared_ptr<MemoryTrace>> traces_ ABSL_GUARDED_BY(mutex_);
 };

@@ -43,7 +43,8 @@ class TraceRepair {
 class RunStore {
  public:
   virtual ~RunStore() = default;
-  // The trace of a job that runs, made if there is none; or of one that has ended.
+  // The trace of a job that runs, made if there is none; or of one that has ended. Of jobs with
+  // diagnostics it has the columns for these as well.
   // Errors: NotFound for an ended job without one; DataLoss if what is there is no trace of this
   // job.
   virtual absl::StatusOr<std::shared_ptr<Trace>> OpenTrace(const v1::TrainingJob& job) = 0;

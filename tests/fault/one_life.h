@@ -37,6 +37,7 @@ class OneLife {
     EXPECT_TRUE(files.SyncDirectory("/").ok());
     storage::FileRunStore::Options runs;
     runs.columns = engine::kTraceColumns;
+    runs.diagnostic_columns = engine::kDiagnosticColumns;
     runs.disk_bytes = disk_bytes;
     auto opened_runs = storage::FileRunStore::Open(files, kDirectory, runs);
     EXPECT_TRUE(opened_runs.ok()) << opened_runs.status();

@@ -40,8 +40,10 @@ void Train(spec::ExperimentSpec spec) {
   if (prepared == nullptr) {
     return;
   }
-  storage::MemoryRunStore store(engine::kTraceColumns);
-  storage::MemoryTrace trace(engine::kTraceColumns);
+  const int columns = spec.diagnostics_interval > 0 ? int{engine::kDiagnosedTraceColumns}
+                                                    : int{engine::kTraceColumns};
+  storage::MemoryRunStore store(columns);
+  storage::MemoryTrace trace(columns);
   const testing_support::FakeClock clock(0.001);
   const base::StopToken never;
   const auto result = runner::Run(*prepared, {"fuzz", store, trace, never, never, clock});

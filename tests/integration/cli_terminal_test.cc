@@ -106,6 +106,36 @@ TEST_F(CliTerminal, AWatchDrawsOneBrailleChartOverItself) {
       << text;
 }
 
+TEST_F(CliTerminal, DiagnosticsAreDrawnBelowTheRecords) {
+  TerminalProcess follow(
+      BinaryPath("polyak"),
+      {"submit", "relu", "--first-examples", "20", "--width", "300", "--iterations", "500",
+       "--diagnostics-interval", "10", "--id", "diagnosed", "--follow", "--no-color"},
+      Environment("C"), {.columns = 100, .rows = 40});
+  EXPECT_EQ(follow.ReadToEnd(), 0);
+  std::string text;
+  for (const std::string& line : Screen(follow.printed())) {
+    text += line + "\n";
+  }
+  const size_t records = text.find("* residual norm");
+  const size_t diagnosed = text.find("* condition number");
+  ASSERT_NE(records, std::string::npos) << text;
+  ASSERT_NE(diagnosed, std::string::npos) << text;
+  EXPECT_LT(records, diagnosed);
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("o flipped share"), HasSubstr("at iteration 500: condition number "),
+                    HasSubstr("distance from the start ")));
+  // In a low terminal there is no room for both.
+  TerminalProcess low(BinaryPath("polyak"), {"watch", "diagnosed", "--diagnostics", "--no-color"},
+                      Environment("C"), {.columns = 100, .rows = 15});
+  EXPECT_EQ(low.ReadToEnd(), 0);
+  text.clear();
+  for (const std::string& line : Screen(low.printed())) {
+    text += line + "\n";
+  }
+  EXPECT_THAT(text, AllOf(HasSubstr("* condition number"), Not(HasSubstr("* residual norm"))));
+}
+
 TEST_F(CliTerminal, WithoutUtf8OrOnRequestTheChartIsAscii) {
   ASSERT_EQ(Run("submit quadratic --id ascii --iterations 1000 --wait"), 0);
   const std::vector<std::vector<std::string>> commands = {

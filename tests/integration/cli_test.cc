@@ -90,6 +90,50 @@ TEST_F(Cli, SubmitPrintsTheNameOnStandardOutputAndTalksOnStandardError) {
   EXPECT_EQ(quiet.errors, "");
 }
 
+TEST_F(Cli, DiagnosticsAreColumnsOfTheLinesAndPartOfTheEvents) {
+  ASSERT_EQ(Run("submit relu --first-examples 10 --width 200 --iterations 25 --id diagnosed "
+                "--diagnostics-interval 10 --wait")
+                .exit_code,
+            0);
+  const std::vector<std::string> lines =
+      Lines(Run("watch diagnosed --diagnostics --stride 5 -o csv").output);
+  ASSERT_EQ(lines.size(), 7u);  // titles, 0, 5 .. 25
+  EXPECT_EQ(lines[0],
+            "iteration,loss,residual_norm,rate_estimate,theory_bound,smallest_eigenvalue,"
+            "largest_eigenvalue,condition_number,flipped_share,distance_from_start");
+  for (size_t k = 1; k < lines.size(); ++k) {
+    const std::vector<std::string> cells = absl::StrSplit(lines[k], ',');
+    ASSERT_EQ(cells.size(), 10u);
+    const bool diagnosed = cells[0] == "0" || cells[0] == "10" || cells[0] == "20" ||
+                           cells[0] == "25";  // the last one
+    for (size_t c = 5; c < cells.size(); ++c) {
+      EXPECT_EQ(cells[c] != "nan", diagnosed) << lines[k];
+    }
+    if (diagnosed) {
+      EXPECT_EQ(std::stod(cells[7]), std::stod(cells[6]) / std::stod(cells[5]));
+    }
+  }
+  int64_t diagnosed = 0;
+  for (const std::string& line : Lines(Run("watch diagnosed --diagnostics -o json").output)) {
+    diagnosed +=
+        FromJson<v1::WatchTrainingJobResponse>(line).iterations().diagnostics().iteration_size();
+  }
+  EXPECT_EQ(diagnosed, 4);
+  for (const char* const column : {"condition-number", "distance-from-start"}) {
+    const Outcome plot = Run(std::string("plot diagnosed --glyphs ascii --column ") + column);
+    EXPECT_EQ(plot.exit_code, 0) << plot.errors;
+    EXPECT_THAT(plot.output, HasSubstr(std::string("* ") + column));
+  }
+}
+
+TEST_F(Cli, AJobWithoutDiagnosticsSaysSo) {
+  ASSERT_EQ(Run("submit quadratic --iterations 5 --id undiagnosed --wait").exit_code, 0);
+  const Outcome outcome = Run("watch undiagnosed --diagnostics");
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_THAT(outcome.errors, HasSubstr("--diagnostics-interval"));
+  EXPECT_EQ(Run("submit quadratic --iterations 5 --diagnostics-interval 0").exit_code, 2);
+}
+
 TEST_F(Cli, AJobGoesFromSubmissionToDeletion) {
   ASSERT_EQ(
       Run("submit quadratic --id life --iterations 10 --name hello --label course=a").exit_code, 0);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "client/cpp/client.h"
 #include "client/cpp/status.h"
 #include "gmock/gmock.h"
@@ -107,6 +108,60 @@ TEST(Service, TrainsAQuadraticAndStreamsEveryRecordOnce) {
   // kappa = 100: 1 - 1/(2 sqrt kappa), (T2).
   EXPECT_NEAR(ended.resolution().prediction().rate(), 0.95, 1e-12);
   EXPECT_NEAR(1 - ended.summary().measured_rate(), 0.05, 0.05 * 0.01);
+}
+
+constexpr char kDiagnosed[] = R"pb(
+  relu_network {
+    width: 300
+    dataset { synthetic { examples: 8 input_dimension: 6 } }
+  }
+  optimizer { polyak_momentum {} }
+  stopping { max_iterations: 205 }
+  diagnostics_interval: 10)pb";
+
+TEST(Service, DiagnosticsComeWithTheRecordsOfTheirIterations) {
+  Server server;
+  client::Client client = Connect(server);
+  for (const char* const plan : {"EXECUTION_PLAN_DENSE", "EXECUTION_PLAN_REDUCED"}) {
+    const auto job = client.Submit(Request(absl::StrCat(kDiagnosed, " plan: ", plan)));
+    ASSERT_TRUE(job.ok()) << job.status();
+    Recorder recorder;
+    v1::WatchTrainingJobRequest request;
+    request.set_name(job->name());
+    request.set_with_diagnostics(true);
+    const auto ended = client.Watch(request, recorder);
+    ASSERT_TRUE(ended.ok()) << ended.status();
+    EXPECT_EQ(recorder.batch.iteration_size(), 206);
+    const v1::Diagnostics& diagnostics = recorder.batch.diagnostics();
+    ASSERT_EQ(diagnostics.iteration_size(), 22);
+    for (int k = 0; k < 22; ++k) {
+      EXPECT_EQ(diagnostics.iteration(k), k < 21 ? 10 * k : 205);
+      EXPECT_GT(diagnostics.smallest_eigenvalue(k), 0);
+      EXPECT_EQ(diagnostics.condition_number(k),
+                diagnostics.largest_eigenvalue(k) / diagnostics.smallest_eigenvalue(k));
+      EXPECT_GE(diagnostics.flipped_share(k), 0);
+      EXPECT_LE(diagnostics.flipped_share(k), 1);
+    }
+    EXPECT_EQ(diagnostics.flipped_share(0), 0);
+    EXPECT_EQ(diagnostics.distance_from_start(0), 0);
+    EXPECT_GT(diagnostics.distance_from_start(21), 0);
+    EXPECT_EQ(diagnostics.flipped_share(21), ended->summary().flipped_share());
+    // By pages the same, and none unasked.
+    v1::ReadIterationsRequest page;
+    page.set_name(job->name());
+    page.set_after_iteration(99);
+    page.set_max_records(51);
+    EXPECT_FALSE(client.ReadIterations(page)->iterations().has_diagnostics());
+    page.set_with_diagnostics(true);
+    const auto part = client.ReadIterations(page);
+    ASSERT_TRUE(part.ok()) << part.status();
+    ASSERT_EQ(part->iterations().diagnostics().iteration_size(), 6);
+    for (int k = 0; k < 6; ++k) {
+      EXPECT_EQ(part->iterations().diagnostics().iteration(k), 100 + 10 * k);
+      EXPECT_EQ(part->iterations().diagnostics().smallest_eigenvalue(k),
+                diagnostics.smallest_eigenvalue(10 + k));
+    }
+  }
 }
 
 TEST(Service, AWatchThatBeginsAnywhereDeliversTheRest) {

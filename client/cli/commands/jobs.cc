@@ -147,11 +147,15 @@ void RegisterWatch(CLI::App& program, const Context& context, Action& action) {
                       "only the iterations divisible by this, and the last");
   command->add_flag("--with-prediction", options->with_prediction, "add the predicted curve");
   command->add_flag("--with-elapsed", options->with_elapsed, "add the training time");
+  command->add_flag("--diagnostics", options->with_diagnostics,
+                    "add curvature, flipped activations and distance from the start, of a job "
+                    "submitted with --diagnostics-interval");
   command->footer(
       "On a terminal this draws a chart; in a pipe it prints a line a record, with -o json "
       "(yaml) an event a line (document).\n"
       "Examples:\n"
       "  polyak watch my-job\n"
+      "  polyak watch my-job --diagnostics --stride 100\n"
       "  polyak watch my-job -o csv > trace.csv");
   command->callback([options, job, &context, &action] {
     action = [options, job, &context] {

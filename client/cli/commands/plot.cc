@@ -19,6 +19,25 @@ struct PlotFlags {
   bool theory = true;
 };
 
+// The names of columns; those after the first two are diagnostics.
+const std::vector<std::string>& ColumnNames() {
+  static const auto& names = *new std::vector<std::string>{"residual", "loss", "condition-number",
+                                                           "flipped-share", "distance-from-start"};
+  return names;
+}
+
+bool IsDiagnosed(const std::string& column) { return column != "residual" && column != "loss"; }
+
+void AddDiagnostics(const v1::Diagnostics& diagnostics, const std::string& column,
+                    plot::Envelope& curve) {
+  const auto& values = column == "condition-number" ? diagnostics.condition_number()
+                       : column == "flipped-share"  ? diagnostics.flipped_share()
+                                                    : diagnostics.distance_from_start();
+  for (int k = 0; k < diagnostics.iteration_size(); ++k) {
+    curve.Add(diagnostics.iteration(k), values.Get(k));
+  }
+}
+
 // Reads every stored record, a page at a time.
 absl::Status ReadCurves(client::Client& client, const std::string& name, const PlotFlags& flags,
                         std::vector<plot::Envelope>& curves) {
@@ -31,14 +50,18 @@ absl::Status ReadCurves(client::Client& client, const std::string& name, const P
   request.set_name(name);
   request.set_max_records(50'000);
   request.set_with_prediction(theory);
+  request.set_with_diagnostics(IsDiagnosed(flags.column));
   while (true) {
     const auto page = client.ReadIterations(request);
     if (!page.ok()) {
       return page.status();
     }
     const auto& batch = page->iterations();
+    AddDiagnostics(batch.diagnostics(), flags.column, main);
     for (int k = 0; k < batch.iteration_size(); ++k) {
-      main.Add(batch.iteration(k), residual ? batch.residual_norm(k) : batch.loss(k));
+      if (!IsDiagnosed(flags.column)) {
+        main.Add(batch.iteration(k), residual ? batch.residual_norm(k) : batch.loss(k));
+      }
       if (theory && !std::isnan(batch.theory_bound(k))) {
         bound.Add(batch.iteration(k), batch.theory_bound(k));
       }
@@ -100,8 +123,11 @@ void RegisterPlot(CLI::App& program, const Context& context, Action& action) {
   command->add_option("jobs", flags->jobs, "one job, or several to compare")
       ->required()
       ->type_name("JOB");
-  command->add_option("--column", flags->column, "residual or loss")
-      ->check(CLI::IsMember({"residual", "loss"}))
+  command
+      ->add_option("--column", flags->column,
+                   "residual, loss, condition-number, flipped-share or distance-from-start; the "
+                   "last three of jobs submitted with --diagnostics-interval")
+      ->check(CLI::IsMember(ColumnNames()))
       ->capture_default_str();
   command->add_option("--width", flags->width, "columns (default: the terminal's)")
       ->check(CLI::Range(30, 500));

@@ -68,6 +68,7 @@ ExitCode Submit(const Context& context, const SubmitFlags& flags, v1::TrainingJo
   if (flags.follow) {
     FollowOptions options;
     options.name = job->name();
+    options.with_diagnostics = job->spec().diagnostics_interval() > 0;
     return FollowAndReport(context, options);
   }
   WaitForJob();

@@ -25,6 +25,7 @@ class DenseStepper : public Stepper {
   }
   void Step() override { optimizer_->Update(gradient_); }
   double flipped_share() const override { return problem_->flipped_share(); }
+  Diagnostics Diagnose() override { return problem_->Diagnose(optimizer_->iterate()); }
 
   void WriteIterate(base::ByteSink& out) const override {
     for (const double value : optimizer_->iterate()) {

@@ -159,6 +159,19 @@ double EventDrivenNetwork::flipped_share() const {
          (static_cast<double>(instance_->width) * static_cast<double>(instance_->examples()));
 }
 
+EventDrivenNetwork::EntryMotion EventDrivenNetwork::MotionOfEntry(const Flipped& record,
+                                                                  bool active, double left) const {
+  const int32_t j = record.column;
+  EntryMotion motion = {
+      record.sum + record.excess * (method_.momentum * (1 - left) / (1 - method_.momentum)),
+      record.excess * left + (active ? memory_(j) : 0.0)};
+  if (active) {
+    motion.sum +=
+        (memory_sum_(j) - record.memory_sum) + (memory_sum_rest_(j) - record.memory_sum_rest);
+  }
+  return motion;
+}
+
 NeuronMotion EventDrivenNetwork::MotionOf(int64_t row) const {
   const double weight = scale_ * OutputWeight(*instance_, row);
   const Vector none = Vector::Zero(memory_.size());
@@ -172,13 +185,9 @@ NeuronMotion EventDrivenNetwork::MotionOf(int64_t row) const {
     const int32_t j = record.column;
     const bool active = mask_.Get(row, j);
     const double left = Decay(iteration_ - record.iteration);
-    motion.sum(j) =
-        record.sum + record.excess * (method_.momentum * (1 - left) / (1 - method_.momentum));
-    if (active) {
-      motion.sum(j) +=
-          (memory_sum_(j) - record.memory_sum) + (memory_sum_rest_(j) - record.memory_sum_rest);
-    }
-    motion.memory(j) = record.excess * left + (active ? memory_(j) : 0.0);
+    const EntryMotion entry = MotionOfEntry(record, active, left);
+    motion.sum(j) = entry.sum;
+    motion.memory(j) = entry.memory;
     motion.lag(j) = -record.excess * left;
     k = record.previous;
   }
@@ -320,6 +329,56 @@ void EventDrivenNetwork::ComputeResidual() {
            carry_ * (active_.col(j).array() * (memory_(j) / width) - lag_.col(j).array()));
     }
   }
+}
+
+Diagnostics EventDrivenNetwork::Diagnose() {
+  if (diagnosed_.size() == 0 || diagnosed_ != active_) {
+    diagnostics_ = Diagnostics();
+    DescribeGram(Gram(), diagnostics_);
+    diagnosed_ = active_;
+  }
+  diagnostics_.flipped_share = flipped_share();
+  diagnostics_.distance_from_start = DistanceFromStart();
+  return diagnostics_;
+}
+
+// A row moves by w_r(0) - w_r = eta s_r sum_j (b_rj v_j + e_rj) x_j, with v = q + carry p, which
+// all rows share, and e_rj differing from 0 in entries that have flipped alone. So
+//   |W_t - W_0|^2 = eta^2 (v' H v + sum_r s_r^2 (2 e_r' G (b_r o v) + e_r' G e_r)),
+// where the sum needs few rows, and of each G few columns. The order of sums is that of the
+// records, which a saved state keeps.
+double EventDrivenNetwork::DistanceFromStart() const {
+  const Vector shared = memory_sum_ + memory_sum_rest_ + carry_ * memory_;
+  const Matrix weighted = shared.asDiagonal() * gram_data_;  // v_i G_ij
+  double extra = 0;
+  std::vector<std::pair<int32_t, double>> excess;  // the e_rj of one row
+  for (size_t k = 0; k < records_.size(); ++k) {
+    const uint32_t row = records_[k].row;
+    if (LastRecord(row) != static_cast<int32_t>(k)) {
+      continue;  // each row once
+    }
+    excess.clear();
+    for (auto next = static_cast<int32_t>(k); next >= 0;) {
+      const Flipped& record = records_[static_cast<size_t>(next)];
+      const int32_t j = record.column;
+      const bool active = mask_.Get(row, j);
+      const EntryMotion entry = MotionOfEntry(record, active, Decay(iteration_ - record.iteration));
+      excess.emplace_back(j, entry.sum + carry_ * entry.memory - (active ? shared(j) : 0.0));
+      next = record.previous;
+    }
+    for (const auto& [j, value] : excess) {
+      double product = 0;  // 2 G (b_r o v) + G e_r
+      ForEachActive(mask_, row, [&, column = j](int64_t i) { product += weighted(i, column); });
+      product *= 2;
+      for (const auto& [i, other] : excess) {
+        product += gram_data_(i, j) * other;
+      }
+      extra += value * product;
+    }
+  }
+  const double squares = shared.dot(Gram() * shared) + extra * (scale_ * scale_);
+  // Rounding can take a sum that cancels below 0; NaN stays.
+  return method_.step_size * (squares < 0 ? 0.0 : std::sqrt(squares));
 }
 
 Observation EventDrivenNetwork::Observe() {

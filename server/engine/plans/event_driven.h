@@ -11,6 +11,7 @@
 #include "server/engine/optimizers/optimizer.h"
 #include "server/engine/plans/activation_mask.h"
 #include "server/engine/plans/relu_start.h"
+#include "server/engine/problems/diagnostics.h"
 #include "server/engine/problems/problem.h"
 #include "server/engine/problems/relu_network.h"
 
@@ -70,6 +71,9 @@ class EventDrivenNetwork {
   int64_t queued() const { return entries_; }  // activations near enough to be watched
   // H_t: the Gram matrix of the network at the last observed iterate (n x n).
   Matrix Gram() const;
+  // Of the last observed iterate.   Cost: O(n^2 + n flips), and DescribeGram of n x n if anything
+  // has flipped since it was asked last.
+  Diagnostics Diagnose();
   const ActivationMask& mask() const { return mask_; }
   // Of the last observed iterate or, after a Step, of the next.   Cost: O(n + flips of the neuron).
   NeuronMotion MotionOf(int64_t row) const;
@@ -113,6 +117,13 @@ class EventDrivenNetwork {
   double Preactivation(const Entry& entry, Eigen::Index column) const;
   void Flip(const Entry& entry, Eigen::Index column, int change);
   Flipped& RecordOf(uint32_t row, int32_t column);
+  // S_rj and M_rj over s_r of an entry that has flipped.
+  struct EntryMotion {
+    double sum;
+    double memory;
+  };
+  EntryMotion MotionOfEntry(const Flipped& record, bool active, double left) const;
+  double DistanceFromStart() const;
   double Decay(int64_t iterations) const;  // beta^iterations
   int32_t LastRecord(int64_t row) const;   // -1: none
   void AddRecord(int64_t row, int64_t column, double sum, double memory, bool active);
@@ -149,6 +160,8 @@ class EventDrivenNetwork {
   std::vector<bool> has_record_;                       // by row: most have none
   std::vector<Entry> due_;                             // scratch
   Vector weighted_;                                    // scratch: G_ij (q + carry p)_j (n)
+  Matrix diagnosed_;                                   // active_ when Diagnose was called last
+  Diagnostics diagnostics_;                            // of then
   int64_t iteration_ = 0;
   int64_t flipped_ = 0;  // entries that are not as they were at the start
   EventCounts counts_;

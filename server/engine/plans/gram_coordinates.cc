@@ -9,6 +9,7 @@
 #include "server/base/parallel.h"
 #include "server/base/status_macros.h"
 #include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/plans/common_bits.h"
 #include "server/engine/plans/relu_method.h"
 #include "server/engine/plans/relu_start.h"
 #include "server/engine/plans/saved_plan.h"
@@ -199,14 +200,58 @@ double GramCoordinates::flipped_share() const {
 }
 
 Matrix GramCoordinates::Gram() const {
-  Matrix active(instance_->width, examples_);
-  for (int64_t i = 0; i < examples_; ++i) {
-    for (int64_t r = 0; r < instance_->width; ++r) {
-      active(r, i) = preactivations_[Index(r, i)] > 0 ? 1 : 0;
+  static_assert(64 % kBlock == 0);
+  const int64_t words = (blocks_ * kBlock + 63) / 64;
+  std::vector<uint64_t> active(static_cast<size_t>(examples_ * words));  // by example, a bit a row
+  for (int64_t block = 0; block < blocks_; ++block) {
+    for (int64_t i = 0; i < examples_; ++i) {
+      const double* const z = preactivations_.data() + (block * examples_ + i) * kBlock;
+      uint64_t bits = 0;
+      for (int64_t k = 0; k < kBlock; ++k) {
+        bits |= static_cast<uint64_t>(z[k] > 0) << k;
+      }
+      active[static_cast<size_t>(i * words + block * kBlock / 64)] |= bits << (block * kBlock % 64);
     }
   }
-  return gram_data_.cwiseProduct(active.transpose() * active) /
-         static_cast<double>(instance_->width);
+  Matrix common(examples_, examples_);
+  for (int64_t j = 0; j < examples_; ++j) {
+    for (int64_t i = 0; i <= j; ++i) {
+      common(i, j) = common(j, i) = static_cast<double>(
+          CountCommonBits(active.data() + i * words, active.data() + j * words, words));
+    }
+  }
+  return gram_data_.cwiseProduct(common) / static_cast<double>(instance_->width);
+}
+
+// |W_t - W_0|^2 = eta^2 sum_r u_r' G u_r, u_r = (S + carry M)_r.
+double GramCoordinates::DistanceFromStart() {
+  const double carry = MemoryCarry(method_);
+  Scratch& scratch = scratches_[0];
+  double squares = 0;
+  for (int64_t block = 0; block < blocks_; ++block) {
+    const double* const sum = sum_.data() + block * examples_ * kBlock;
+    const double* const memory = memory_.data() + block * examples_ * kBlock;
+    const auto size = static_cast<size_t>(examples_ * kBlock);
+    for (size_t k = 0; k < size; ++k) {
+      scratch.direction[k] = sum[k] + carry * memory[k];
+    }
+    std::fill(scratch.products.begin(), scratch.products.end(), 0.0);
+    WidestKernels().add_product(examples_, examples_, {gram_data_.data(), 1, examples_},
+                                scratch.direction.data(), scratch.products.data());
+    for (size_t k = 0; k < size; ++k) {
+      squares += scratch.direction[k] * scratch.products[k];
+    }
+  }
+  // Rounding can take a sum that cancels below 0; NaN stays.
+  return method_.step_size * (squares < 0 ? 0.0 : std::sqrt(squares));
+}
+
+Diagnostics GramCoordinates::Diagnose() {
+  Diagnostics diagnostics;
+  DescribeGram(Gram(), diagnostics);
+  diagnostics.flipped_share = flipped_share();
+  diagnostics.distance_from_start = DistanceFromStart();
+  return diagnostics;
 }
 
 NeuronMotion GramCoordinates::MotionOf(int64_t row) const {

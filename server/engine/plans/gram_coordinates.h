@@ -10,6 +10,7 @@
 #include "server/engine/linalg/types.h"
 #include "server/engine/optimizers/optimizer.h"
 #include "server/engine/plans/event_driven.h"
+#include "server/engine/problems/diagnostics.h"
 #include "server/engine/problems/problem.h"
 #include "server/engine/problems/relu_network.h"
 
@@ -32,7 +33,9 @@ class GramCoordinates {
   // way.   Cost: 2 m n^2 flops, and 40 m n bytes from memory.
   void Step();
   double flipped_share() const;  // Cost: m n / 32 bit counts
-  Matrix Gram() const;           // H_t (n x n).   Cost: 2 m n^2 flops
+  Matrix Gram() const;  // H_t (n x n).   Cost: m n^2 / 128 bit counts, m n steps before
+  // Of the last observed iterate.   Cost: that of Gram, 2 m n^2 flops, and DescribeGram of n x n.
+  Diagnostics Diagnose();
   // As EventDrivenNetwork::MotionOf, without the lag.
   NeuronMotion MotionOf(int64_t row) const;
 
@@ -82,6 +85,7 @@ class GramCoordinates {
   template <typename Work>
   void ForEachBlock(const Work& work);
   void Evaluate();
+  double DistanceFromStart();
 
   static constexpr int64_t kBlock = 32;
   static constexpr int kParts = 2;  // always as many, so that sums do not depend on the machine

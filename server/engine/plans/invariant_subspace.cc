@@ -106,6 +106,32 @@ class InvariantSubspaceStepper : public Stepper {
 
   double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
 
+  // With P_l = left J_L ... J_{l+1} (e x k) and I_{l-1} = J_{l-1} ... J_1 right (k x c), a change D
+  // of W_l changes the outputs by P_l (Q_l' D Q_{l-1}) I_{l-1} / sqrt(d_y), and all derivatives lie
+  // in the spans:
+  //   H = sum_l (P_l P_l') (x) (I_{l-1}' I_{l-1}) / d_y,  |W_t - W_0| = sqrt(m) |K_t - K_0|.
+  Diagnostics Diagnose() override {
+    const Eigen::Index order = target_.size();
+    Diagnostics diagnostics;
+    diagnostics.distance_from_start = root_width_ * change_.norm();
+    if (order > kGramOrderMax) {
+      return diagnostics;
+    }
+    Matrix gram = Matrix::Zero(order, order);
+    const auto add = [&gram](const Matrix& backward, const Matrix& image) {
+      AddKroneckerProduct(backward * backward.transpose(), image.transpose() * image, gram);
+    };
+    add(left_.asDiagonal(), images_.back());
+    Matrix backward = left_.asDiagonal() * last_;
+    for (int l = depth_ - 1; l >= 2; --l) {
+      add(backward, images_[l - 2]);
+      backward += (backward * Hidden(change_, l)).eval();
+    }
+    add(backward, right_.asDiagonal());
+    DescribeGram(gram / static_cast<double>(instance_->output_dimension()), diagnostics);
+    return diagnostics;
+  }
+
   // W_l(0) + sqrt(m) Q_l (K_l - K_l(0)) Q_{l-1}'. The bases of one layer at a time: the part of
   // Q_{L-1} that is beside the forward image goes back to the first layer, and then comes along.
   void WriteIterate(base::ByteSink& out) const override {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/bytes.h"
 #include "server/engine/optimizers/optimizer.h"
+#include "server/engine/problems/diagnostics.h"
 #include "server/engine/problems/problem.h"
 #include "server/engine/problems/registry.h"
 
@@ -33,6 +34,10 @@ class Stepper {
   virtual void Step() = 0;
   // Of the last observed iterate; NaN where there are no activations.
   virtual double flipped_share() const = 0;
+  // Of the last observed iterate, between its Observe and the Step after it. The same bits whenever
+  // it is asked for that iterate, by a run that went on from a saved state too, and no bit of the
+  // run depends on whether it is.   Cost: docs/reduced-plans.md, section 4.
+  virtual Diagnostics Diagnose() = 0;
   // Everything that the next Step and Observe depend on, to the bit; between an Observe and the
   // Step after it, or before the first Observe. Begins with the iterate of the literal problem, as
   // SaveVector writes it, or with the count 0 where the plan does not keep it.

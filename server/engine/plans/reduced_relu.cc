@@ -74,6 +74,10 @@ class ReducedReluStepper : public Stepper {
     return gram_ != nullptr ? gram_->flipped_share() : events_->flipped_share();
   }
 
+  Diagnostics Diagnose() override {
+    return events_ != nullptr ? events_->Diagnose() : gram_->Diagnose();
+  }
+
   // W = W_0 - eta (S + carry M) X, column by column.
   void WriteIterate(base::ByteSink& out) const override {
     Matrix weights(instance_->width, instance_->input_dimension());

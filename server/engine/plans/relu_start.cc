@@ -7,6 +7,7 @@
 
 #include "server/base/parallel.h"
 #include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/plans/common_bits.h"
 #include "server/engine/random/random_stream.h"
 
 namespace polyak::engine {
@@ -95,19 +96,6 @@ int ThreadCount(int64_t width) {
   return width > 4 * kBlockRows ? base::PartsThatPay(kThreadsMax) : 1;
 }
 
-// The processor's own instruction where it has one; whole numbers, so the same on every one.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-__attribute__((target_clones("popcnt", "default")))
-#endif
-int64_t
-CountCommon(const uint64_t* a, const uint64_t* b) {
-  int64_t count = 0;
-  for (int64_t k = 0; k < kWordsOfBlock; ++k) {
-    count += __builtin_popcountll(a[k] & b[k]);
-  }
-  return count;
-}
-
 void CountActive(Scratch& scratch) {
   const Eigen::Index examples = scratch.preactivations.cols();
   const Eigen::Index rows = scratch.preactivations.rows();
@@ -121,8 +109,9 @@ void CountActive(Scratch& scratch) {
   }
   for (Eigen::Index j = 0; j < examples; ++j) {
     for (Eigen::Index i = 0; i <= j; ++i) {
-      scratch.counts[static_cast<size_t>(i + j * examples)] += CountCommon(
-          scratch.active.data() + i * kWordsOfBlock, scratch.active.data() + j * kWordsOfBlock);
+      scratch.counts[static_cast<size_t>(i + j * examples)] +=
+          CountCommonBits(scratch.active.data() + i * kWordsOfBlock,
+                          scratch.active.data() + j * kWordsOfBlock, kWordsOfBlock);
     }
   }
 }

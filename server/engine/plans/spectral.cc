@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "server/base/check.h"
@@ -45,6 +46,14 @@ class SpectralStepper : public Stepper {
   }
 
   double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
+
+  // |w_t - w_0| = |v_t - v_0|, the coordinates being orthonormal.
+  Diagnostics Diagnose() override {
+    if (!start_.has_value()) {
+      start_ = Start(*instance_);
+    }
+    return DiagnoseQuadratic(*instance_, (coordinates_.values() - *start_).norm());
+  }
 
   void WriteIterate(base::ByteSink& out) const override {
     const Vector iterate = instance_->is_diagonal()
@@ -90,6 +99,7 @@ class SpectralStepper : public Stepper {
   const PaddedVector eigenvalues_;  // h (d)
   PaddedVector coordinates_;        // v_t (d)
   PaddedVector memory_;             // M_{t-1} (d), in the same coordinates
+  std::optional<Vector> start_;     // v_0 (d), once diagnostics were asked for
   bool observed_ = false;
   Observation observation_;  // of v_t
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "server/base/check.h"
@@ -56,6 +57,14 @@ class TridiagonalStepper : public Stepper {
 
   double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
 
+  // |w_t - w_0| = |v_t - v_0|, the coordinates being orthonormal.
+  Diagnostics Diagnose() override {
+    if (!start_.has_value()) {
+      start_ = form_->Coordinates(instance_->initial_point - instance_->minimiser);
+    }
+    return DiagnoseQuadratic(*instance_, (coordinates_.values() - *start_).norm());
+  }
+
   void WriteIterate(base::ByteSink& out) const override {
     const Vector iterate = instance_->minimiser + form_->Combination(coordinates_.values());
     for (const double value : iterate) {
@@ -94,6 +103,7 @@ class TridiagonalStepper : public Stepper {
   PaddedVector coordinates_;         // v_t (d)
   PaddedVector memory_;              // M_{t-1} (d), in the same coordinates
   PaddedVector gradient_;            // T v_t (d), of the last observation
+  std::optional<Vector> start_;      // v_0 (d), once diagnostics were asked for
   bool observed_ = false;
   Observation observation_;
 };

@@ -82,6 +82,31 @@ class DeepLinearNetwork : public Problem {
     return {0.5 * squared_norm, std::sqrt(squared_norm)};
   }
 
+  // A change D of W_l changes the outputs by B_l' D F_{l-1}, with F the forward images of X V and
+  // B_l (rows of l x d_y) the backward images of the outputs:
+  //   H = sum_l (B_l' B_l) (x) (F_{l-1}' F_{l-1}), d_y r x d_y r.
+  Diagnostics Diagnose(const Vector& w) const override {
+    const int depth = instance_->depth;
+    const Eigen::Index outputs = instance_->output_dimension();
+    const Eigen::Index order = outputs * inputs_.cols();
+    Diagnostics diagnostics;
+    diagnostics.distance_from_start = (w - initial_point_).norm();
+    if (order > kGramOrderMax) {
+      return diagnostics;
+    }
+    Matrix gram = Matrix::Zero(order, order);
+    Matrix backward = output_scale_ * Matrix::Identity(outputs, outputs);
+    for (int l = depth; l >= 1; --l) {
+      const Matrix& before = l == 1 ? inputs_ : forward_[l - 2];
+      AddKroneckerProduct(backward.transpose() * backward, before.transpose() * before, gram);
+      if (l > 1) {
+        backward = (layer_scale_ * (Layer(w, l).transpose() * backward)).eval();
+      }
+    }
+    DescribeGram(gram, diagnostics);
+    return diagnostics;
+  }
+
  private:
   Eigen::Map<const Matrix> Layer(const Vector& w, int layer) const {
     const LayerShape shape = ShapeOfLayer(*instance_, layer);

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "server/engine/linalg/types.h"
+#include "server/engine/problems/diagnostics.h"
 
 namespace polyak::engine {
 
@@ -25,6 +26,11 @@ class Problem {
   // Share of activations that differ from the start, for problems that have activations; NaN for
   // the others.
   virtual double flipped_share() const = 0;
+  // Of w, which Evaluate must have been called with last, and with a gradient.
+  // Cost: for a quadratic O(d); for a ReLU network 2 m n^2 + 3 m d flops and DescribeGram of n x n;
+  // for a deep linear one about 2 L m^2 d_y + 2 L m (r^2 + d_y^2) + 2 L (d_y r)^2 flops and
+  // DescribeGram of d_y r x d_y r, or without these where d_y r > kGramOrderMax.
+  virtual Diagnostics Diagnose(const Vector& w) const = 0;
 };
 
 }  // namespace polyak::engine

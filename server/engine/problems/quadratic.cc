@@ -25,6 +25,9 @@ class DiagonalQuadratic : public Problem {
   int64_t dimension() const override { return instance_->dimension(); }
   const Vector& initial_point() const override { return instance_->initial_point; }
   double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
+  Diagnostics Diagnose(const Vector& w) const override {
+    return DiagnoseQuadratic(*instance_, (w - instance_->initial_point).norm());
+  }
 
   Observation Evaluate(const Vector& w, Vector* gradient) override {
     const Vector& hessian = std::get<Vector>(instance_->hessian);
@@ -56,6 +59,9 @@ class MatrixQuadratic : public Problem {
   int64_t dimension() const override { return instance_->dimension(); }
   const Vector& initial_point() const override { return instance_->initial_point; }
   double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
+  Diagnostics Diagnose(const Vector& w) const override {
+    return DiagnoseQuadratic(*instance_, (w - instance_->initial_point).norm());
+  }
 
   Observation Evaluate(const Vector& w, Vector* gradient) override {
     const Matrix& hessian = std::get<Matrix>(instance_->hessian);
@@ -298,6 +304,13 @@ absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
     POLYAK_RETURN_IF_ERROR(SolveMatrix(*instance));
   }
   return instance;
+}
+
+Diagnostics DiagnoseQuadratic(const QuadraticInstance& instance, double distance_from_start) {
+  Diagnostics diagnostics;
+  DescribeEnds(instance.spectrum.smallest(), instance.spectrum.largest(), diagnostics);
+  diagnostics.distance_from_start = distance_from_start;
+  return diagnostics;
 }
 
 std::unique_ptr<Problem> MakeQuadraticProblem(std::shared_ptr<const QuadraticInstance> instance) {

@@ -67,6 +67,9 @@ Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec);
 absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
     const QuadraticSpec& spec, Seed seed);
 
+// H_t is H at every iterate: its ends are known.   distance_from_start: |w_t - w_0|.
+Diagnostics DiagnoseQuadratic(const QuadraticInstance& instance, double distance_from_start);
+
 // The literal problem: gradient H w - b, loss 1/2 (w - w*)' (H w - b), residual w - w*.
 // Cost of Evaluate: 2 d^2 flops, or O(d) for a diagonal H.
 std::unique_ptr<Problem> MakeQuadraticProblem(std::shared_ptr<const QuadraticInstance> instance);

@@ -196,6 +196,23 @@ ProblemCost EstimateCost(const ProblemSpec& spec) {
   return std::visit([](const auto& problem) { return Cost(problem); }, spec);
 }
 
+DiagnosticsCost EstimateDiagnosticsCost(const ProblemSpec& spec) {
+  double order = 0;  // of H_t
+  double scratch = 0;
+  if (const auto* relu = std::get_if<ReluNetworkSpec>(&spec)) {
+    constexpr double kBlock = 1024;
+    order = ShapeOf(relu->dataset).examples;
+    scratch = kDoubleBytes * kBlock * order;
+  } else if (const auto* deep = std::get_if<DeepLinearNetworkSpec>(&spec)) {
+    const DataShape shape = ShapeOf(deep->dataset);
+    order = shape.outputs * std::min(shape.examples, shape.inputs);
+    order = order > static_cast<double>(kGramOrderMax) ? 0 : order;
+    scratch = kDoubleBytes * 2 * static_cast<double>(deep->width) * shape.outputs;
+  }
+  // H_t, what it is made of, a copy on the way to three diagonals, and the reflectors.
+  return {(4.0 / 3 * order + 200) * order * order, 5 * kDoubleBytes * order * order + scratch};
+}
+
 std::vector<ParameterMatrix> ParameterMatrices(const ProblemSpec& spec) {
   return std::visit([](const auto& problem) { return Matrices(problem); }, spec);
 }

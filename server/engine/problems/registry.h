@@ -44,6 +44,13 @@ struct ProblemCost {
 };
 ProblemCost EstimateCost(const ProblemSpec& spec);
 
+// What the spectrum of H_t takes beside what a plan has, each time diagnostics are asked for.
+struct DiagnosticsCost {
+  double operations = 0;  // flops
+  double bytes = 0;       // of scratch
+};
+DiagnosticsCost EstimateDiagnosticsCost(const ProblemSpec& spec);
+
 // The part of a deep linear network's cost that does not depend on its width: its data and their
 // singular value decomposition, which every plan needs.
 struct DataCost {

@@ -1,5 +1,6 @@
 #include "server/engine/problems/relu_network.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>
@@ -64,6 +65,29 @@ class ReluNetwork : public Problem {
       flipped += mask_[static_cast<size_t>(k)] != initial_mask_[static_cast<size_t>(k)];
     }
     return static_cast<double>(flipped) / static_cast<double>(activations_.size());
+  }
+
+  // J = dF/dW has the rows s_r 1[z_ri > 0] x_i: H_ij = x_i.x_j sum_r b_ri b_rj / m.
+  Diagnostics Diagnose(const Vector& w) const override {
+    const Eigen::Index width = instance_->width;
+    const Eigen::Index examples = residual_.size();
+    constexpr Eigen::Index kBlock = 1024;
+    Matrix common = Matrix::Zero(examples, examples);  // sum_r b_ri b_rj, whole numbers
+    for (Eigen::Index first = 0; first < width; first += kBlock) {
+      Matrix active(std::min(kBlock, width - first), examples);
+      for (Eigen::Index i = 0; i < examples; ++i) {
+        for (Eigen::Index r = 0; r < active.rows(); ++r) {
+          active(r, i) = mask_[static_cast<size_t>(first + r + i * width)];
+        }
+      }
+      common.noalias() += active.transpose() * active;
+    }
+    const Matrix inner = instance_->features * instance_->features.transpose();
+    Diagnostics diagnostics;
+    DescribeGram(inner.cwiseProduct(common) / static_cast<double>(width), diagnostics);
+    diagnostics.flipped_share = flipped_share();
+    diagnostics.distance_from_start = (w - initial_point_).norm();
+    return diagnostics;
   }
 
  private:

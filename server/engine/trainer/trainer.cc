@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,13 +44,14 @@ std::optional<StopReason> ReadReason(base::ByteSource& in) {
 
 Trainer::Trainer(const Experiment& experiment, const TheoryResolution& theory,
                  const StoppingRule& stopping, std::unique_ptr<Stepper> stepper,
-                 base::RowSink& sink, const base::StopToken& stop)
+                 base::RowSink& sink, const base::StopToken& stop, int64_t diagnostics_interval)
     : experiment_(experiment),
       theory_(theory),
       stopping_(stopping),
       stepper_(std::move(stepper)),
       sink_(sink),
-      stop_(stop) {}
+      stop_(stop),
+      diagnostics_interval_(diagnostics_interval) {}
 
 void Trainer::Start(const Observation& observation) {
   initial_ = observation;
@@ -87,10 +89,26 @@ std::optional<StopReason> Trainer::Check(int64_t iteration, const Observation& o
   if (iteration >= stopping_.max_iterations) {
     return StopReason::kMaxIterations;
   }
-  if (heeds_stop_ && stop_.stop_requested()) {
-    return StopReason::kCancelled;
-  }
   return std::nullopt;
+}
+
+void Trainer::AppendRow(int64_t iteration, const Observation& observation) {
+  std::array<double, kDiagnosedTraceColumns> row = {observation.loss, observation.residual_norm,
+                                                    rates_->column()};
+  if (diagnostics_interval_ == 0) {
+    sink_.Append(std::span(row).first(kTraceColumns));
+    return;
+  }
+  Diagnostics diagnostics;
+  if (iteration % diagnostics_interval_ == 0 || !progress_.running()) {
+    diagnostics = stepper_->Diagnose();
+  }
+  row[kSmallestEigenvalue] = diagnostics.smallest_eigenvalue;
+  row[kLargestEigenvalue] = diagnostics.largest_eigenvalue;
+  row[kConditionNumber] = diagnostics.condition_number;
+  row[kFlippedShare] = diagnostics.flipped_share;
+  row[kDistanceFromStart] = diagnostics.distance_from_start;
+  sink_.Append(row);
 }
 
 Progress Trainer::Advance(int64_t records) {
@@ -106,10 +124,11 @@ Progress Trainer::Advance(int64_t records) {
     const double stacked_norm = StackedNorm(observation.residual_norm);
     rates_->Add(stacked_norm);
     checker_->Add(iteration, observation.residual_norm, stacked_norm);
-    const std::array<double, kTraceColumns> row = {observation.loss, observation.residual_norm,
-                                                   rates_->column()};
-    sink_.Append(row);
     progress_.reason = Check(iteration, observation, stacked_norm);
+    AppendRow(iteration, observation);
+    if (progress_.running() && heeds_stop_ && stop_.stop_requested()) {
+      progress_.reason = StopReason::kCancelled;
+    }
     previous_residual_norm_ = observation.residual_norm;
     last_ = observation;
   }

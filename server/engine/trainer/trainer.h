@@ -28,6 +28,16 @@ enum class StopReason { kConverged, kMaxIterations, kTimeLimit, kDiverged, kCanc
 
 // Columns of a stored row, in this order.
 enum TraceColumn : int { kLoss = 0, kResidualNorm = 1, kRateEstimate = 2, kTraceColumns = 3 };
+// Those that follow for a run with diagnostics; NaN in rows that are not diagnosed.
+enum DiagnosticColumn : int {
+  kSmallestEigenvalue = kTraceColumns,
+  kLargestEigenvalue,
+  kConditionNumber,
+  kFlippedShare,
+  kDistanceFromStart,
+  kDiagnosedTraceColumns
+};
+inline constexpr int kDiagnosticColumns = int{kDiagnosedTraceColumns} - int{kTraceColumns};
 
 struct Progress {
   int64_t iteration = -1;  // last recorded; -1: nothing yet
@@ -57,15 +67,20 @@ class Trainer {
  public:
   // Borrows sink and stop, which must outlive it; takes a stepper at its starting point. Nothing is
   // observed before the first Advance; the rounding floor is computed at record 0.
+  //   diagnostics_interval: 0, for rows of kTraceColumns; or rows have kDiagnosedTraceColumns, with
+  //   diagnostics of the iterations divisible by it, and of the last one where the run's own rules
+  //   end it (not of one that a clock or a wish ends: that would not come again). Other columns do
+  //   not depend on it.
   Trainer(const Experiment& experiment, const TheoryResolution& theory,
           const StoppingRule& stopping, std::unique_ptr<Stepper> stepper, base::RowSink& sink,
-          const base::StopToken& stop);
+          const base::StopToken& stop, int64_t diagnostics_interval = 0);
   // Records up to `records` more iterates, the first of all being iteration 0. Returns early on a
   // stopping rule, divergence or the token, which is read once an iterate; that iterate is still
   // recorded. At one record DIVERGED goes before CONVERGED, MAX_ITERATIONS, CANCELLED. After the
   // end it does nothing and returns the same progress. The records depend on nothing but the
   // experiment: not on how they are cut into calls.
-  // Cost: Observe and Step of the plan, one Append, and about 30 ns, each iterate.
+  // Cost: Observe and Step of the plan, one Append, and about 30 ns, each iterate; Diagnose of the
+  // plan, each that is diagnosed.
   Progress Advance(int64_t records);
   // Whether the token is heeded; it is from the beginning. Not while a run computes again what was
   // recorded before: it must not end earlier than it had come.
@@ -91,6 +106,8 @@ class Trainer {
   absl::Status LoadRecords(base::ByteSource& in);
   void Start(const Observation& observation);
   double StackedNorm(double residual_norm) const;
+  void AppendRow(int64_t iteration, const Observation& observation);
+  // By the run's own rules.
   std::optional<StopReason> Check(int64_t iteration, const Observation& observation,
                                   double stacked_norm) const;
 
@@ -100,6 +117,7 @@ class Trainer {
   const std::unique_ptr<Stepper> stepper_;
   base::RowSink& sink_;
   const base::StopToken& stop_;
+  const int64_t diagnostics_interval_;
   // Both made at record 0, where the rounding floor becomes known.
   std::optional<RateEstimator> rates_;
   std::optional<CertificateChecker> checker_;

@@ -116,7 +116,7 @@ class JobsTest : public ::testing::Test {
   JobsOptions options_;
   base::SystemClock clock_;
   storage::MemoryJobStore store_{clock_};
-  storage::MemoryRunStore runs_{engine::kTraceColumns};
+  storage::MemoryRunStore runs_{engine::kTraceColumns, engine::kDiagnosticColumns};
   std::unique_ptr<Jobs> jobs_;
 };
 

@@ -75,7 +75,7 @@ class DatasetServiceTest : public ::testing::Test {
 
   testing_support::FakeClock clock_;
   storage::MemoryJobStore job_store_{clock_};
-  storage::MemoryRunStore runs_{engine::kTraceColumns};
+  storage::MemoryRunStore runs_{engine::kTraceColumns, engine::kDiagnosticColumns};
   storage::MemoryDatasetStore dataset_store_;
   std::unique_ptr<jobs::Datasets> datasets_;
   std::unique_ptr<jobs::Jobs> jobs_;

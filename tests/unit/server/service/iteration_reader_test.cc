@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "rapidcheck.h"
 #include "rapidcheck/gtest.h"
@@ -68,6 +69,52 @@ TEST(IterationReader, EveryRecordComesWithItsColumns) {
   }
   EXPECT_EQ(all.predicted_residual_norm_size(), 0);
   EXPECT_EQ(all.elapsed_seconds_size(), 0);
+}
+
+TEST(IterationReader, DiagnosticsComeOnRequestForTheIterationsThatHaveThem) {
+  StoredJob job(absl::StrCat(kPolyak, " diagnostics_interval: 3"));
+  job.Publish(11);
+  IterationReader plain(job.job(), Stride(1), -1);
+  EXPECT_FALSE(ReadAll(plain, 4, true).has_diagnostics());
+  for (const int64_t stride : {1, 2}) {
+    ReadOptions options = Stride(stride);
+    options.with_diagnostics = true;
+    IterationReader reader(job.job(), options, 0);
+    const v1::IterationBatch all = ReadAll(reader, 4, true);
+    const v1::Diagnostics& diagnostics = all.diagnostics();
+    // Of every second record, which every third has diagnostics.
+    EXPECT_EQ(
+        (std::vector<int64_t>{diagnostics.iteration().begin(), diagnostics.iteration().end()}),
+        stride == 1 ? (std::vector<int64_t>{3, 6, 9}) : (std::vector<int64_t>{6}));
+    ASSERT_EQ(diagnostics.smallest_eigenvalue_size(), diagnostics.iteration_size());
+    ASSERT_EQ(diagnostics.largest_eigenvalue_size(), diagnostics.iteration_size());
+    ASSERT_EQ(diagnostics.condition_number_size(), diagnostics.iteration_size());
+    ASSERT_EQ(diagnostics.flipped_share_size(), diagnostics.iteration_size());
+    ASSERT_EQ(diagnostics.distance_from_start_size(), diagnostics.iteration_size());
+    for (int k = 0; k < diagnostics.iteration_size(); ++k) {
+      const int64_t t = diagnostics.iteration(k);
+      EXPECT_EQ(diagnostics.smallest_eigenvalue(k),
+                StoredJob::Diagnostic(engine::kSmallestEigenvalue, t));
+      EXPECT_EQ(diagnostics.largest_eigenvalue(k),
+                StoredJob::Diagnostic(engine::kLargestEigenvalue, t));
+      EXPECT_EQ(diagnostics.condition_number(k),
+                StoredJob::Diagnostic(engine::kConditionNumber, t));
+      EXPECT_EQ(diagnostics.flipped_share(k), StoredJob::Diagnostic(engine::kFlippedShare, t));
+      EXPECT_EQ(diagnostics.distance_from_start(k),
+                StoredJob::Diagnostic(engine::kDistanceFromStart, t));
+    }
+  }
+}
+
+TEST(IterationReader, AJobWithoutDiagnosticsHasNoneToGive) {
+  StoredJob job;
+  job.Publish(5);
+  ReadOptions options;
+  options.with_diagnostics = true;
+  IterationReader reader(job.job(), options, -1);
+  const v1::IterationBatch all = ReadAll(reader, 10, true);
+  EXPECT_EQ(all.iteration_size(), 5);
+  EXPECT_FALSE(all.has_diagnostics());
 }
 
 TEST(IterationReader, AStrideKeepsItsMultiplesAndTheFirstAndOfAnEndedJobTheLast) {

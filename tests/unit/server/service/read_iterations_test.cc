@@ -113,5 +113,29 @@ TEST_F(ReadIterations, RefusesWhatItCanNotRead) {
   EXPECT_EQ(Read(Of("trainingJobs/x")).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+// The largest answers are within what a client takes by default: 4 MiB.
+TEST_F(ReadIterations, APageWithDiagnosticsOfEveryRecordIsShorter) {
+  const std::string name = Create(
+      "quadratic { spectrum { generated { dimension: 3 condition_number: 10 } } } optimizer { "
+      "gradient_descent { step_size: 1e-9 } } stopping { max_iterations: 40000 } "
+      "diagnostics_interval: 1",
+      "a");
+  Wait(name);
+  v1::ReadIterationsRequest request = Of(name);
+  request.set_max_records(50'000);
+  request.set_with_elapsed(true);
+  request.set_with_prediction(true);
+  request.set_with_diagnostics(true);
+  const grpc::Status status = Read(request);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(page_.iterations().iteration_size(), 35'000);
+  EXPECT_EQ(page_.iterations().diagnostics().iteration_size(), 35'000);
+  EXPECT_FALSE(page_.end_of_trace());
+  request.set_after_iteration(34'999);
+  ASSERT_TRUE(Read(request).ok());
+  EXPECT_EQ(page_.iterations().iteration_size(), 5'001);
+  EXPECT_TRUE(page_.end_of_trace());
+}
+
 }  // namespace
 }  // namespace polyak::service

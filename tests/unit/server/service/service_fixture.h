@@ -115,7 +115,7 @@ class ServiceTest : public ::testing::Test {
 
   testing_support::FakeClock clock_;
   storage::MemoryJobStore store_{clock_};
-  storage::MemoryRunStore runs_{engine::kTraceColumns};
+  storage::MemoryRunStore runs_{engine::kTraceColumns, engine::kDiagnosticColumns};
   jobs::JobsOptions jobs_options_;
   std::unique_ptr<jobs::Jobs> jobs_;
   std::unique_ptr<TrainingService> service_;

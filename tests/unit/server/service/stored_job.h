@@ -26,6 +26,9 @@ class StoredJob {
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message));
     spec::Violations violations;
     const auto spec = spec::ParseTrainingJobSpec(message, {}, violations);
+    interval_ = message.diagnostics_interval();
+    trace_ = std::make_shared<storage::MemoryTrace>(
+        interval_ > 0 ? int{engine::kDiagnosedTraceColumns} : int{engine::kTraceColumns});
     auto form = std::make_shared<v1::TrainingJob>();
     form->set_name("trainingJobs/a");
     *form->mutable_spec() = message;
@@ -39,8 +42,17 @@ class StoredJob {
   void Publish(int64_t rows) {
     trace_->Reserve(rows - written_);
     while (written_ < rows) {
-      trace_->Append(std::array<double, engine::kTraceColumns>{
-          Loss(written_), ResidualNorm(written_), RateEstimate(written_)});
+      std::array<double, engine::kDiagnosedTraceColumns> row;
+      row.fill(std::nan(""));
+      row[engine::kLoss] = Loss(written_);
+      row[engine::kResidualNorm] = ResidualNorm(written_);
+      row[engine::kRateEstimate] = RateEstimate(written_);
+      if (interval_ > 0 && written_ % interval_ == 0) {
+        for (int c = engine::kTraceColumns; c < engine::kDiagnosedTraceColumns; ++c) {
+          row.at(static_cast<size_t>(c)) = Diagnostic(c, written_);
+        }
+      }
+      trace_->Append(row);
       ++written_;
     }
     EXPECT_TRUE(trace_->Publish(static_cast<double>(rows - 1)).ok());
@@ -57,11 +69,15 @@ class StoredJob {
     return row < 5 ? std::nan("") : 1 / static_cast<double>(row);
   }
 
+  static double Diagnostic(int column, int64_t row) {
+    return column + 0.001 * static_cast<double>(row);
+  }
+
   const std::shared_ptr<jobs::Job>& job() const { return job_; }
 
  private:
-  const std::shared_ptr<storage::MemoryTrace> trace_ =
-      std::make_shared<storage::MemoryTrace>(engine::kTraceColumns);
+  std::shared_ptr<storage::MemoryTrace> trace_;
+  int64_t interval_ = 0;
   std::shared_ptr<jobs::Job> job_;
   int64_t written_ = 0;
 };

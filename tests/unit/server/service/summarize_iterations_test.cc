@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/unit/server/service/service_fixture.h"
 
@@ -100,6 +101,29 @@ TEST_F(SummarizeIterationsTest, TheLargestAnswerIsUnderAHundredKilobytes) {
   ASSERT_TRUE(Summarize(request).ok());
   EXPECT_EQ(answer_.first_iteration_size(), 800);
   EXPECT_LT(answer_.ByteSizeLong(), 100'000u);
+}
+
+TEST_F(SummarizeIterationsTest, DiagnosticsAreSummarizedWhereAJobHasThem) {
+  v1::SummarizeIterationsRequest request;
+  request.set_name(Create(kShort, "plain"));
+  Wait(request.name());
+  request.set_bins(2);
+  ASSERT_TRUE(Summarize(request).ok());
+  EXPECT_FALSE(answer_.has_condition_number());
+  EXPECT_FALSE(answer_.has_distance_from_start());
+
+  request.set_name(Create(absl::StrCat(kShort, " diagnostics_interval: 10"), "diagnosed"));
+  Wait(request.name());
+  ASSERT_TRUE(Summarize(request).ok());  // of iterations 0 to 50: 0 to 25, 26 to 50 or so
+  ASSERT_EQ(answer_.count_size(), 2);
+  for (int k = 0; k < 2; ++k) {
+    EXPECT_EQ(answer_.smallest_eigenvalue().non_finite_count(k), answer_.count(k) - 3) << k;
+    EXPECT_EQ(answer_.flipped_share().non_finite_count(k), answer_.count(k)) << k;
+    EXPECT_EQ(answer_.condition_number().min(k),
+              answer_.largest_eigenvalue().min(k) / answer_.smallest_eigenvalue().max(k));
+    EXPECT_GT(answer_.distance_from_start().max(k), 0);
+  }
+  EXPECT_EQ(answer_.distance_from_start().first(0), 0);
 }
 
 }  // namespace

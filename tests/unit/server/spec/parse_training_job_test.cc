@@ -111,5 +111,17 @@ TEST(ParseTrainingJobSpec, ConvertsSeedPlanAndTuning) {
   EXPECT_EQ(set.tuning, engine::Tuning::kAsymptotic);
 }
 
+TEST(ParseTrainingJobSpec, TakesAnIntervalOfDiagnosticsOrNone) {
+  for (const int64_t interval : {0, 1, 1000}) {
+    Violations violations;
+    const auto spec = ParseTrainingJobSpec(
+        SpecOf(absl::StrCat(kQuadratic, "diagnostics_interval: ", interval)), {}, violations);
+    ASSERT_TRUE(spec.has_value()) << Text(violations);
+    EXPECT_EQ(spec->diagnostics_interval, interval);
+  }
+  ExpectRefused({{absl::StrCat(kQuadratic, "diagnostics_interval: -5"), "spec.diagnostics_interval",
+                  "is -5", "1 or more iterations"}});
+}
+
 }  // namespace
 }  // namespace polyak::spec

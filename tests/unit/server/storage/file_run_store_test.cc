@@ -14,6 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 constexpr int kColumns = 2;
+constexpr int kDiagnosticColumns = 3;
 
 v1::TrainingJob MakeJob() {
   v1::TrainingJob job;
@@ -39,6 +40,7 @@ class FileRunStoreTest : public ::testing::Test {
   std::unique_ptr<FileRunStore> Open(const std::string& build) {
     FileRunStore::Options options;
     options.columns = kColumns;
+    options.diagnostic_columns = kDiagnosticColumns;
     options.machine.build = build;
     auto store = FileRunStore::Open(disk_, "/data", options);
     EXPECT_TRUE(store.ok()) << store.status();
@@ -123,6 +125,43 @@ TEST_F(FileRunStoreTest, AnotherBuildIsHeldToRoundingAndThisOneToTheBit) {
   const auto other = Open("g++ 2");
   EXPECT_TRUE(compute_again(*other, next).ok());
   EXPECT_EQ(compute_again(*other, 1 + 1e-8).code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(FileRunStoreTest, ATraceWithDiagnosticsHasTheirColumns) {
+  const auto columns = [this](const v1::TrainingJob& job) {
+    return (*store_->OpenTrace(job))->Read(0, 1, 1)->columns.size();
+  };
+  v1::TrainingJob job = MakeJob();
+  EXPECT_EQ(columns(job), size_t{kColumns});
+  job.set_uid("diagnosed");
+  job.mutable_spec()->set_diagnostics_interval(10);
+  EXPECT_EQ(columns(job), size_t{kColumns + kDiagnosticColumns});
+  job.mutable_summary()->set_iterations(2000);
+  v1::TrainingJob plain = job;
+  plain.mutable_spec()->clear_diagnostics_interval();
+  EXPECT_GE(*store_->RepairBytes(job),
+            *store_->RepairBytes(plain) + int64_t{2048 * kDiagnosticColumns * sizeof(double)});
+}
+
+// A flip has no tolerance: where two builds disagree on its iteration, the stored one stays.
+TEST_F(FileRunStoreTest, DiagnosticsOfAnotherBuildAreComparedByWhereTheyAre) {
+  v1::TrainingJob job = MakeJob();
+  job.mutable_spec()->set_diagnostics_interval(1);
+  const auto compute = [&job](FileRunStore& store, double diagnostic) {
+    auto trace = *store.OpenTrace(job);
+    EXPECT_TRUE(trace->Rewind(0).ok());
+    trace->Reserve(1);
+    trace->Append(std::array<double, kColumns + kDiagnosticColumns>{1, 2, diagnostic, 3, 4});
+    const absl::Status status = trace->Publish(0.5);
+    EXPECT_TRUE(trace->Sync().ok() || !status.ok());
+    return status;
+  };
+  ASSERT_TRUE(compute(*store_, 0.25).ok());
+  EXPECT_EQ(compute(*store_, 0.5).code(), absl::StatusCode::kDataLoss);
+  const auto other = Open("g++ 2");
+  EXPECT_TRUE(compute(*other, 0.5).ok());
+  EXPECT_EQ(compute(*other, std::nan("")).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ((*other->OpenTrace(job))->Read(0, 1, 1)->columns[kColumns][0], 0.25);
 }
 
 }  // namespace

@@ -24,6 +24,16 @@ TEST(MemoryRunStore, AJobHasOneTraceUntilItIsRemoved) {
   EXPECT_NE(*store.OpenTrace(job), *trace);
 }
 
+TEST(MemoryRunStore, ATraceWithDiagnosticsHasTheirColumns) {
+  MemoryRunStore store(2, 3);
+  v1::TrainingJob job;
+  job.set_uid("u");
+  EXPECT_EQ((*store.OpenTrace(job))->Read(0, 1, 1)->columns.size(), 2u);
+  job.set_uid("v");
+  job.mutable_spec()->set_diagnostics_interval(10);
+  EXPECT_EQ((*store.OpenTrace(job))->Read(0, 1, 1)->columns.size(), 5u);
+}
+
 TEST(MemoryRunStore, AnEndedJobWithoutATraceHasNone) {
   MemoryRunStore store(2);
   v1::TrainingJob job;

@@ -32,6 +32,11 @@ class ScriptedStepper : public Stepper {
     position_ = position_ + 1 < script_.size() ? position_ + 1 : position_;
   }
   double flipped_share() const override { return 0.25; }
+  Diagnostics Diagnose() override {
+    Diagnostics diagnostics;
+    diagnostics.distance_from_start = static_cast<double>(position_);
+    return diagnostics;
+  }
   void Save(base::ByteSink& out) const override { out.WriteInt(static_cast<int64_t>(position_)); }
   absl::Status Load(base::ByteSource& in) override {
     position_ = static_cast<size_t>(in.ReadIntWithin(0, static_cast<int64_t>(script_.size()) - 1));

@@ -233,6 +233,58 @@ TEST(Trainer, TheWishToStopIsReadAtEveryRecord) {
   EXPECT_EQ(sink.count, 6);
 }
 
+// Keeps whole rows. Stops the run with row `stop_at`, if that is given.
+class WholeRows : public base::RowSink {
+ public:
+  explicit WholeRows(int64_t stop_at = -1) : stop_at_(stop_at) {}
+  void Append(std::span<const double> row) noexcept override {
+    rows.emplace_back(row.begin(), row.end());
+    if (static_cast<int64_t>(rows.size()) == stop_at_ + 1) {
+      stop.RequestStop();
+    }
+  }
+  std::vector<std::vector<double>> rows;
+  base::StopToken stop;
+
+ private:
+  const int64_t stop_at_;
+};
+
+// The iterations that have diagnostics; the script's distances are the iterations themselves.
+std::vector<double> Diagnosed(std::vector<Observation> script, const StoppingRule& stopping,
+                              int64_t interval, int64_t stop_at = -1) {
+  ScriptedStepper::Calls calls;
+  WholeRows sink(stop_at);
+  QuadraticSpec spec;
+  spec.hessian = GeneratedSpectrumSpec{2, 4, 1, SpectrumShape::kUniform};
+  Trainer trainer({*Instantiate(spec, Seed{}), GradientDescentSpec{1.0}}, TheoryResolution{},
+                  stopping, std::make_unique<ScriptedStepper>(std::move(script), calls), sink,
+                  sink.stop, interval);
+  while (trainer.Advance(3).running()) {
+  }
+  std::vector<double> diagnosed;
+  for (const std::vector<double>& row : sink.rows) {
+    EXPECT_EQ(row.size(), size_t{kDiagnosedTraceColumns});
+    EXPECT_TRUE(std::isnan(row[kSmallestEigenvalue]));  // the script has none
+    if (!std::isnan(row[kDistanceFromStart])) {
+      diagnosed.push_back(row[kDistanceFromStart]);
+    }
+  }
+  return diagnosed;
+}
+
+TEST(Trainer, DiagnosesEveryIntervalAndTheLastIterationThatItsOwnRulesEnd) {
+  const std::vector<Observation> script = Residuals({9, 8, 7, 6, 5, 4, 3, 2, 1, 0.5, 0.4});
+  using Iterations = std::vector<double>;
+  EXPECT_EQ(Diagnosed(script, AtMost(9), 4), (Iterations{0, 4, 8, 9}));
+  EXPECT_EQ(Diagnosed(script, AtMost(8), 4), (Iterations{0, 4, 8}));
+  EXPECT_EQ(Diagnosed(script, AtMost(3), 1), (Iterations{0, 1, 2, 3}));
+  EXPECT_EQ(Diagnosed(script, AtMost(5), 1000), (Iterations{0, 5}));
+  EXPECT_EQ(Diagnosed(script, ToRelativeLoss(0.1), 4), (Iterations{0, 4, 7}));
+  // A wish does not come again when the records are computed again.
+  EXPECT_EQ(Diagnosed(script, AtMost(9), 4, 6), (Iterations{0, 4}));
+}
+
 TEST(Trainer, SummarySaysTheEndsThePeakAndTheActivations) {
   ScriptedRun run(Residuals({3, 4, 1, 2}), AtMost(3));
   run.RunToEnd();

@@ -1,0 +1,18 @@
+#include "server/engine/plans/common_bits.h"
+
+namespace polyak::engine {
+
+// The processor's own instruction where it has one; whole numbers, so the same on every one.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+__attribute__((target_clones("popcnt", "default")))
+#endif
+int64_t
+CountCommonBits(const uint64_t* a, const uint64_t* b, int64_t words) {
+  int64_t count = 0;
+  for (int64_t k = 0; k < words; ++k) {
+    count += __builtin_popcountll(a[k] & b[k]);
+  }
+  return count;
+}
+
+}  // namespace polyak::engine
