@@ -75,7 +75,7 @@ class ReducedReluStepper : public Stepper {
   }
 
   Diagnostics Diagnose() override {
-    return events_ != nullptr ? events_->Diagnose() : gram_->Diagnose();
+    return gram_ != nullptr ? gram_->Diagnose() : events_->Diagnose();
   }
 
   // W = W_0 - eta (S + carry M) X, column by column.

@@ -24,9 +24,9 @@ using ::testing::HasSubstr;
 Experiment Restless() {
   return {ProblemInstance(DrawnNetwork(40, 12, 3, 30)), PolyakMomentumSpec{0.2, 0.95}};
 }
-// The same at first; then it converges, and nothing flips any more.
+// Small targets: the same at first; then it converges, and nothing flips any more.
 Experiment Settling() {
-  return {ProblemInstance(DrawnNetwork(40, 12, 6, 30)), PolyakMomentumSpec{0.2, 0.9}};
+  return {ProblemInstance(DrawnNetwork(40, 12, 6, 2)), PolyakMomentumSpec{0.2, 0.9}};
 }
 
 // The forms of a run beside DENSE.
@@ -58,7 +58,7 @@ TEST(ReducedReluStepper, ChangesItsFormByCountedWorkAndStaysExact) {
 
 // A zero row of X neither keeps a run from going back, nor makes it stream the neurons again.
 TEST(ReducedReluStepper, GoesBackAlsoWithAnExampleThatIsZero) {
-  auto instance = std::make_shared<ReluNetworkInstance>(*DrawnNetwork(40, 12, 6, 30));
+  auto instance = std::make_shared<ReluNetworkInstance>(*DrawnNetwork(40, 12, 6, 2));
   instance->features.row(3).setZero();
   EXPECT_THAT(FormsOf({ProblemInstance(std::shared_ptr<const ReluNetworkInstance>(instance)),
                        PolyakMomentumSpec{0.2, 0.9}}),
