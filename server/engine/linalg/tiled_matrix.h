@@ -58,6 +58,10 @@ class TiledMatrix {
     return tile(j / kPanelColumnsMax,
                 i / kTileRows)[j % kPanelColumnsMax * kTileRows + i % kTileRows];
   }
+  double operator()(int64_t i, int64_t j) const {
+    return tile(j / kPanelColumnsMax,
+                i / kTileRows)[j % kPanelColumnsMax * kTileRows + i % kTileRows];
+  }
   // Its values column by column, without a count. Allocates nothing.
   void Write(base::ByteSink& out) const;
   void Read(base::ByteSource& in);

@@ -65,6 +65,30 @@ class DenseDeepLinearStepper : public Stepper {
 
   double flipped_share() const override { return std::numeric_limits<double>::quiet_NaN(); }
 
+  Diagnostics Diagnose() override {
+    Diagnostics diagnostics;
+    diagnostics.distance_from_start = DistanceFromStart();
+    const int64_t outputs = targets_.rows();
+    const Eigen::Index order = outputs * targets_.cols();
+    if (order > kGramOrderMax) {
+      return diagnostics;
+    }
+    Evaluate();
+    Matrix gram = Matrix::Zero(order, order);
+    StripMatrix backward(Matrix(output_scale_ * Matrix::Identity(outputs, outputs)));
+    for (size_t l = layers_.size(); l-- > 0;) {
+      AddKroneckerProduct(InnerProducts(backward), InnerProducts(forward_[l]), gram);
+      if (l > 0) {
+        StripMatrix next(layers_[l].weights().cols(), outputs);
+        layers_[l].TransposedProduct(0, layers_[l].weights().panels(), backward, next);
+        next.Scale(layer_scale_, 0, next.strips());
+        backward = std::move(next);
+      }
+    }
+    DescribeGram(gram, diagnostics);
+    return diagnostics;
+  }
+
   void WriteIterate(base::ByteSink& out) const override {
     for (const TrainedTiles& layer : layers_) {
       layer.weights().Write(out);
@@ -87,6 +111,36 @@ class DenseDeepLinearStepper : public Stepper {
   }
 
  private:
+  // A'A.
+  static Matrix InnerProducts(const StripMatrix& a) {
+    Matrix products = Matrix::Zero(a.cols(), a.cols());
+    for (int64_t j = 0; j < a.cols(); ++j) {
+      for (int64_t k = 0; k <= j; ++k) {
+        for (int64_t i = 0; i < a.rows(); ++i) {
+          products(k, j) += a(i, k) * a(i, j);
+        }
+        products(j, k) = products(k, j);
+      }
+    }
+    return products;
+  }
+  // |W_t - W_0| of all layers. The start is made once, and kept.
+  double DistanceFromStart() {
+    if (start_.empty()) {
+      start_ = InitialDeepLinearWeights(*instance_);
+    }
+    double squares = 0;
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      const TiledMatrix& weights = layers_[l].weights();
+      for (int64_t j = 0; j < weights.cols(); ++j) {
+        for (int64_t i = 0; i < weights.rows(); ++i) {
+          const double moved = weights(i, j) - start_[l](i, j);
+          squares += moved * moved;
+        }
+      }
+    }
+    return std::sqrt(squares);
+  }
   // Of the product whose transpose goes backward: the outputs, or, where those are more than the
   // data's rank, the columns of the residual.
   int64_t inner_columns() const { return std::min(targets_.rows(), targets_.cols()); }
@@ -192,6 +246,7 @@ class DenseDeepLinearStepper : public Stepper {
   std::vector<StripMatrix> backward_;  // (W_L .. W_{l+1})', scaled, times 1 or xi; l = 1 .. L
   std::vector<StripMatrix> slopes_;    // F_{l-1} xi' or F_{l-1}, l = 1 .. L
   Matrix residual_;                    // xi_t (d_y x r)
+  std::vector<Matrix> start_;          // W_1(0) .. W_L(0), once somebody has asked how far they are
   bool is_evaluated_ = false;          // whether forward_ and residual_ are of the weights
   bool observed_ = false;
   Observation observation_;

@@ -86,6 +86,26 @@ class DenseReluStepper : public Stepper {
            (static_cast<double>(instance_->width) * static_cast<double>(examples_));
   }
 
+  Diagnostics Diagnose() override {
+    constexpr int64_t kRows = 1024;
+    Matrix common = Matrix::Zero(examples_, examples_);  // sum_r b_ri b_rj, whole numbers
+    for (int64_t first = 0; first < instance_->width; first += kRows) {
+      Matrix active(std::min(kRows, instance_->width - first), examples_);
+      for (int64_t i = 0; i < examples_; ++i) {
+        for (int64_t r = 0; r < active.rows(); ++r) {
+          active(r, i) = activations_(first + r, i) > 0 ? 1 : 0;
+        }
+      }
+      common.noalias() += active.transpose() * active;
+    }
+    const Matrix inner = instance_->features * instance_->features.transpose();
+    Diagnostics diagnostics;
+    DescribeGram(inner.cwiseProduct(common) / static_cast<double>(instance_->width), diagnostics);
+    diagnostics.flipped_share = flipped_share();
+    diagnostics.distance_from_start = DistanceFromStart();
+    return diagnostics;
+  }
+
   void WriteIterate(base::ByteSink& out) const override { layers_.front().weights().Write(out); }
   void Save(base::ByteSink& out) const override {
     SaveDense(layers_, method_, out);
@@ -110,6 +130,23 @@ class DenseReluStepper : public Stepper {
     StripMatrix slopes;           // C of a block
     std::vector<double> outputs;  // by example: eight sums, by lane over the blocks of the part
   };
+
+  // |W_t - W_0|. The start is drawn once, and kept.
+  double DistanceFromStart() {
+    const TiledMatrix& weights = layers_.front().weights();
+    if (start_.size() == 0) {
+      start_.resize(weights.rows(), weights.cols());
+      FillInitialHiddenWeights(*instance_, 0, start_);
+    }
+    double squares = 0;
+    for (int64_t j = 0; j < weights.cols(); ++j) {
+      for (int64_t r = 0; r < weights.rows(); ++r) {
+        const double moved = weights(r, j) - start_(r, j);
+        squares += moved * moved;
+      }
+    }
+    return std::sqrt(squares);
+  }
 
   // Z = W X' and what follows from it, where that is not known yet.
   void Evaluate() {
@@ -180,6 +217,7 @@ class DenseReluStepper : public Stepper {
   ActivationMask initial_mask_;
   std::vector<Scratch> scratches_;  // of the parts
   Vector residual_;                 // xi_t (n)
+  Matrix start_;                    // W_0 (m x d), once somebody has asked how far it is
   bool is_evaluated_ = false;       // whether Z and what follows from it are of W
   bool observed_ = false;
   Observation observation_;
