@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/base/status_macros.h"
+#include "server/engine/plans/common_bits.h"
 #include "server/engine/plans/dense_state.h"
 #include "server/engine/plans/trained_tiles.h"
 
@@ -86,20 +87,20 @@ class DenseReluStepper : public Stepper {
   }
 
   Diagnostics Diagnose() override {
-    constexpr int64_t kRows = 1024;
-    Matrix common = Matrix::Zero(examples_, examples_);  // sum_r b_ri b_rj, whole numbers
-    for (int64_t first = 0; first < instance_->width; first += kRows) {
-      Matrix active(std::min(kRows, instance_->width - first), examples_);
+    constexpr int64_t kStripsOfWord = 64 / kTileRows;
+    const int64_t words = (activations_.strips() + kStripsOfWord - 1) / kStripsOfWord;
+    std::vector<uint64_t> active(static_cast<size_t>(examples_ * words));  // by example
+    for (int64_t s = 0; s < activations_.strips(); ++s) {
       for (int64_t i = 0; i < examples_; ++i) {
-        for (int64_t r = 0; r < active.rows(); ++r) {
-          active(r, i) = activations_(first + r, i) > 0 ? 1 : 0;
-        }
+        active[static_cast<size_t>(i * words + s / kStripsOfWord)] |=
+            uint64_t{ActiveOf(s, i)} << (s % kStripsOfWord * kTileRows);
       }
-      common.noalias() += active.transpose() * active;
     }
     const Matrix inner = instance_->features * instance_->features.transpose();
     Diagnostics diagnostics;
-    DescribeGram(inner.cwiseProduct(common) / static_cast<double>(instance_->width), diagnostics);
+    DescribeGram(inner.cwiseProduct(CommonActivations(active, examples_, words)) /
+                     static_cast<double>(instance_->width),
+                 diagnostics);
     diagnostics.flipped_share = flipped_share();
     diagnostics.distance_from_start = DistanceFromStart();
     return diagnostics;
