@@ -116,13 +116,15 @@ class DenseDeepLinearStepper : public Stepper {
   // A'A.
   static Matrix InnerProducts(const StripMatrix& a) {
     Matrix products = Matrix::Zero(a.cols(), a.cols());
-    for (int64_t j = 0; j < a.cols(); ++j) {
-      for (int64_t k = 0; k <= j; ++k) {
-        for (int64_t i = 0; i < a.rows(); ++i) {
-          products(k, j) += a(i, k) * a(i, j);
+    constexpr int64_t kRows = 256;  // copied at a time
+    for (int64_t first = 0; first < a.rows(); first += kRows) {
+      Matrix block(std::min(kRows, a.rows() - first), a.cols());
+      for (int64_t j = 0; j < a.cols(); ++j) {
+        for (int64_t i = 0; i < block.rows(); ++i) {
+          block(i, j) = a(first + i, j);
         }
-        products(j, k) = products(k, j);
       }
+      products.noalias() += block.transpose() * block;
     }
     return products;
   }
@@ -177,6 +179,9 @@ class DenseDeepLinearStepper : public Stepper {
       image.SetZero(first, last);
       work(first, last);
       image.Scale(ScaleOf(layer), first, last);
+      if (last == image.strips()) {
+        image.ClearPadding();  // infinity times 0 is NaN, which the next layer would take up
+      }
     });
   }
 
@@ -199,6 +204,7 @@ class DenseDeepLinearStepper : public Stepper {
                                   backward_[l + 1], image);
         });
         image.Scale(layer_scale_, 0, image.strips());
+        image.ClearPadding();
       }
       TakeSlope(forward_[l], slopes_[l]);
     }
