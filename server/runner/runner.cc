@@ -111,8 +111,10 @@ absl::StatusOr<Published> Publish(const RunContext& context, double elapsed_seco
 
 absl::Status WriteState(const RunContext& context, const engine::Trainer& trainer,
                         int64_t iteration, double elapsed_seconds) {
-  return context.store.WriteCheckpoint(context.uid, iteration, elapsed_seconds,
-                                       [&trainer](base::ByteSink& sink) { trainer.Save(sink); });
+  return context.trace.WhileNewest([&] {
+    return context.store.WriteCheckpoint(context.uid, iteration, elapsed_seconds,
+                                         [&trainer](base::ByteSink& sink) { trainer.Save(sink); });
+  });
 }
 
 absl::Status SaveState(const RunContext& context, const engine::Trainer& trainer, int64_t iteration,

@@ -85,6 +85,8 @@ absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::Trainin
   if (job.has_end_time() && job.has_summary()) {
     return FileTrace::OpenToRead(*disk_, path, job.uid(), job.summary().iterations() + 1);
   }
+  // Before the file is looked at: an earlier one must not write from here on.
+  Attempt attempt = attempts_.Begin(job.uid());
   // The trace was synced before each checkpoint.
   const auto checkpoint = storage::OpenCheckpoint(*disk_, paths_.CheckpointPath(job.uid()),
                                                   job.uid(), std::numeric_limits<int64_t>::max());
@@ -92,12 +94,13 @@ absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::Trainin
   auto trace = FileTrace::OpenToWrite(*disk_, path, job.uid(), rows_known_durable);
   const std::string signature = Signature(options_.machine);
   if (absl::IsNotFound(trace.status()) && !job.has_end_time()) {
-    return FileTrace::Create(*disk_, path, job.uid(), ColumnsOf(job),
-                             absl::StrCat(signature, job.SerializeAsString()));
+    trace = FileTrace::Create(*disk_, path, job.uid(), ColumnsOf(job),
+                              absl::StrCat(signature, job.SerializeAsString()));
   }
   if (!trace.ok()) {
     return trace.status();
   }
+  (*trace)->set_attempt(std::move(attempt));
   if ((*trace)->columns() != ColumnsOf(job)) {
     return absl::DataLossError(absl::StrCat("the trace has ", (*trace)->columns(),
                                             " columns, and the job's spec asks for ",
@@ -233,6 +236,7 @@ absl::StatusOr<Checkpoint> FileRunStore::OpenCheckpoint(const std::string& uid,
 }
 
 absl::Status FileRunStore::SetAside(const std::string& uid) {
+  attempts_.Begin(uid);
   POLYAK_RETURN_IF_ERROR(disk_->CreateDirectory(paths_.lost_directory()));
   POLYAK_RETURN_IF_ERROR(disk_->SyncDirectory(paths_.data_directory));
   POLYAK_ASSIGN_OR_RETURN(const auto names, disk_->List(paths_.directory()));
@@ -247,6 +251,7 @@ absl::Status FileRunStore::SetAside(const std::string& uid) {
 }
 
 absl::Status FileRunStore::Remove(const std::string& uid) {
+  attempts_.Begin(uid);  // a late checkpoint would stay for ever
   absl::Status status;
   // The first one is left by a process that ended while it made the trace, or belongs to a repair,
   // which then can't put it in the other one's place any more.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "server/base/file_system.h"
+#include "server/storage/attempts.h"
 #include "server/storage/disk_budget.h"
 #include "server/storage/job_files.h"
 #include "server/storage/run_signature.h"
@@ -63,6 +64,7 @@ class FileRunStore : public RunStore {
   const JobFiles paths_;
   const Options options_;
   const std::unique_ptr<DiskBudget> disk_;
+  Attempts attempts_;
 };
 
 }  // namespace polyak::storage

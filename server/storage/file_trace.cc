@@ -129,6 +129,14 @@ void FileTrace::Append(std::span<const double> row) noexcept {
 }
 
 absl::Status FileTrace::Publish(double elapsed_seconds) {
+  return WhileNewest([this, elapsed_seconds] { return PublishRows(elapsed_seconds); });
+}
+
+absl::Status FileTrace::Sync() {
+  return WhileNewest([this] { return SyncRows(); });
+}
+
+absl::Status FileTrace::PublishRows(double elapsed_seconds) {
   POLYAK_RETURN_IF_ERROR(status_);
   absl::Status status = CompareRecomputed();
   if (status.ok() && written_ > row_count()) {
@@ -238,7 +246,7 @@ void FileTrace::ShowRows() {
   }
 }
 
-absl::Status FileTrace::Sync() {
+absl::Status FileTrace::SyncRows() {
   POLYAK_RETURN_IF_ERROR(status_);
   const int64_t rows = row_count();
   const absl::Status status = file_->Sync();

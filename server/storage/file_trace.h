@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +14,7 @@
 
 #include "server/base/file_system.h"
 #include "server/base/mutex.h"
+#include "server/storage/attempts.h"
 #include "server/storage/recover_trace.h"
 #include "server/storage/trace.h"
 #include "server/storage/trace_block.h"
@@ -61,6 +63,8 @@ class FileTrace : public Trace {
   absl::Status Rewind(int64_t row) override;
   // What Rewind takes for equal; without it, the same bits. Before Rewind.
   void set_agree(ValuesAgree agree) { agree_ = std::move(agree); }
+  // What Publish and Sync are refused by. Before the first of them.
+  void set_attempt(Attempt attempt) { attempt_ = std::move(attempt); }
   // No more rows come: lets go of the blocks in memory, and of rows that were never published.
   void Close();
 
@@ -68,6 +72,9 @@ class FileTrace : public Trace {
   void Append(std::span<const double> row) noexcept override;
   absl::Status Publish(double elapsed_seconds) override;
   absl::Status Sync() override;
+  absl::Status WhileNewest(const std::function<absl::Status()>& write) override {
+    return attempt_.WhileNewest(write);
+  }
 
   int64_t row_count() const override { return row_count_.load(std::memory_order_acquire); }
   absl::StatusOr<Columns> Read(int64_t first_row, int64_t max_rows, int64_t stride) const override;
@@ -90,6 +97,8 @@ class FileTrace : public Trace {
  private:
   FileTrace(std::unique_ptr<TraceFile> file, int64_t rows, std::vector<DamagedRows> damage);
   absl::StatusOr<TraceView> View() const;
+  absl::Status PublishRows(double elapsed_seconds);
+  absl::Status SyncRows();
   absl::Status CompareRecomputed();
   void FinishReplay();
   absl::Status StoreRows(double elapsed_seconds);
@@ -98,6 +107,8 @@ class FileTrace : public Trace {
 
   const std::unique_ptr<TraceFile> file_;
   const std::vector<DamagedRows> damage_;
+
+  Attempt attempt_;
 
   // The writer's. blocks_ are those with rows that are not published yet, then those with room.
   absl::Status status_;  // not OK: nothing more can be written

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
 #include <vector>
@@ -71,6 +72,10 @@ class TraceWriter : public base::RowSink {
   // Errors: Unavailable; then the trace must be closed and opened anew, and the run goes on from a
   // checkpoint at or before the row_count() found.
   virtual absl::Status Sync() = 0;
+  // Runs `write`, which changes something else of the run, as Publish and Sync write: unless
+  // another has opened the trace to write since, or removed it. Those wait for its end.
+  // Errors of all three: Aborted if one has; those of `write`.
+  virtual absl::Status WhileNewest(const std::function<absl::Status()>& write) { return write(); }
 };
 
 // The records of one run: a worker writes them, readers read them.

@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/storage/checkpoint.h"
+#include "server/storage/file_run_store.h"
 #include "server/storage/file_trace.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/simulated_disk.h"
@@ -433,6 +434,76 @@ TEST(PlantedBug, ABlockServedDespiteABadChecksum) {
   // Without the mistake the very same read is refused.
   const auto sound = FileTrace::OpenToRead(disk, kTrace, kUid, kSlice * kSlices);
   EXPECT_TRUE(absl::IsDataLoss((*sound)->Read(0, kSlice * kSlices, 1).status()));
+}
+
+absl::StatusOr<std::unique_ptr<FileRunStore>> OpenStore(base::FileSystem& files) {
+  FileRunStore::Options options;
+  options.columns = 1;
+  return FileRunStore::Open(files, "/data", options);
+}
+
+absl::Status AppendRows(Trace& trace, int64_t first, double factor) {
+  trace.Reserve(kSlice);
+  for (int64_t row = first; row < first + kSlice; ++row) {
+    const double value = factor * Value(row);
+    trace.Append({&value, 1});
+  }
+  return trace.Publish(1);
+}
+
+// A run is given up for dead and begun anew by `second`; then the first attempt, which `first` has
+// opened, comes back with rows of its own. What the rows are afterwards: empty if the right ones.
+std::string RowsAfterAStaleAttempt(SimulatedDisk& disk, FileRunStore& first, FileRunStore& second) {
+  v1::TrainingJob job;
+  job.set_uid(kUid);
+  const auto stale = first.OpenTrace(job).value();
+  EXPECT_TRUE(AppendRows(*stale, 0, 1).ok());
+  const auto newest = second.OpenTrace(job).value();
+  EXPECT_TRUE(newest->Rewind(kSlice).ok());
+  EXPECT_TRUE(AppendRows(*newest, kSlice, 1).ok());
+  const absl::Status written = AppendRows(*stale, kSlice, -1);
+  const absl::Status synced = stale->Sync();
+  const absl::Status kept = stale->WhileNewest([&] {
+    return first.WriteCheckpoint(kUid, 5 * kSlice, 0,
+                                 [](base::ByteSink& sink) { sink.WriteInt(1); });
+  });
+  EXPECT_EQ(absl::IsAborted(written), &first == &second) << written;
+  EXPECT_EQ(absl::IsAborted(synced), &first == &second) << synced;
+  EXPECT_TRUE(AppendRows(*newest, 2 * kSlice, 1).ok());
+  EXPECT_TRUE(newest->Sync().ok());
+
+  const auto later = OpenStore(disk).value();
+  if (const auto checkpoint = later->OpenCheckpoint(kUid, INT64_MAX); checkpoint.ok()) {
+    return absl::StrCat("checkpoint ", checkpoint->iteration, " of a stale attempt is kept");
+  }
+  const auto trace = later->OpenTrace(job);
+  if (!trace.ok()) {
+    return absl::StrCat("the trace does not open: ", trace.status().ToString());
+  }
+  const auto read = (*trace)->Read(0, 3 * kSlice, 1);
+  if (!read.ok() || read->row_count() != 3 * kSlice) {
+    return "rows can't be read";
+  }
+  for (int64_t row = 0; row < read->row_count(); ++row) {
+    if (read->columns[0][static_cast<size_t>(row)] != Value(row)) {
+      return absl::StrCat("row ", row, " is one of a stale attempt");
+    }
+  }
+  return "";
+}
+
+TEST(PlantedBug, AStaleAttemptAccepted) {
+  {  // stores that do not know of each other's attempts
+    SimulatedDisk disk;
+    ASSERT_TRUE(disk.CreateDirectory("/data").ok());
+    const auto first = OpenStore(disk).value();
+    const auto second = OpenStore(disk).value();
+    EXPECT_THAT(RowsAfterAStaleAttempt(disk, *first, *second), HasSubstr("of a stale attempt"));
+  }
+  SimulatedDisk disk;
+  ASSERT_TRUE(disk.CreateDirectory("/data").ok());
+  const auto store = OpenStore(disk).value();
+  EXPECT_EQ(RowsAfterAStaleAttempt(disk, *store, *store), "");
 }
 
 }  // namespace

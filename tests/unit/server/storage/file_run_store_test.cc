@@ -67,6 +67,16 @@ TEST_F(FileRunStoreTest, ATraceIsThereAgainWhenItIsOpenedAnew) {
   EXPECT_THAT(trace->Read(4, 10, 1)->columns[1], ElementsAre(2.0));
 }
 
+TEST_F(FileRunStoreTest, ARemovedRunLeavesNothingToALateWriter) {
+  const auto late = *store_->OpenTrace(MakeJob());
+  ASSERT_TRUE(store_->Remove("u").ok());
+  const absl::Status kept = late->WhileNewest([this] {
+    return store_->WriteCheckpoint("u", 0, 0, [](base::ByteSink& sink) { sink.WriteInt(1); });
+  });
+  EXPECT_TRUE(absl::IsAborted(kept)) << kept;
+  EXPECT_THAT(*store_->ListUids(), IsEmpty());
+}
+
 TEST_F(FileRunStoreTest, ARunThatIsSetAsideIsOutOfTheWayAndStillThere) {
   ASSERT_TRUE(store_->OpenTrace(MakeJob()).ok());
   ASSERT_TRUE(
