@@ -22,8 +22,8 @@ constexpr double kPreactivationBytesMax = 256e6;
 constexpr double kOdometerSlack = 1 + 1e-9;
 // The path of the undisturbed network is a guess of how far the real one goes.
 constexpr double kHorizonMargin = 1.25;
-
-constexpr auto kLaterFirst = [](const auto& a, const auto& b) { return a.due > b.due; };
+// Powers of the momentum that are kept: records are seldom older where there are many.
+constexpr int64_t kDecaysKept = 4096;
 
 Matrix SymmetricProduct(const Matrix& features) { return features * features.transpose(); }
 
@@ -33,6 +33,16 @@ void SaveMatrix(const Matrix& matrix, base::ByteSink& out) {
 
 void LoadMatrix(base::ByteSource& in, Matrix& matrix) {
   in.ReadDoubles({matrix.data(), static_cast<size_t>(matrix.size())});
+}
+
+double Power(double base, int64_t exponent) {
+  double power = 1;
+  double square = base;
+  for (int64_t left = exponent; left > 0; left /= 2) {
+    power *= left % 2 == 1 ? square : 1.0;
+    square *= square;
+  }
+  return power;
 }
 
 // sum + rest += value, sum being their rounded total (Knuth's two-sum).
@@ -75,8 +85,12 @@ EventDrivenNetwork::EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance
   sums_ = Matrix::Zero(examples, examples);
   lag_ = Matrix::Zero(examples, examples);
   residual_ = base_ - instance_->targets;
-  memory_ = memory_sum_ = memory_sum_rest_ = size_memory_ = odometer_ = weighted_ =
+  memory_ = memory_sum_ = memory_sum_rest_ = size_memory_ = odometer_ = gain_ = weighted_ =
       Vector::Zero(examples);
+  row_words_.resize(static_cast<size_t>(mask_.words()));
+  for (int64_t k = 0; k < kDecaysKept; ++k) {
+    decays_.push_back(Power(method_.momentum, k));
+  }
   horizon_ = Vector::Constant(examples, -1);  // an activation of 0 is near, too
   queues_.resize(static_cast<size_t>(examples));
   Vector horizon = PredictHorizon();
@@ -137,13 +151,12 @@ bool EventDrivenNetwork::Extend(Vector up_to, const Matrix* preactivations) {
   }
   for (Eigen::Index i = 0; i < up_to.size(); ++i) {
     std::vector<NearEntry> entries = std::move((*near)[static_cast<size_t>(i)]);
-    std::vector<Entry>& queue = queues_[static_cast<size_t>(i)];
-    queue.reserve(queue.size() + entries.size());
+    DueQueue& queue = queues_[static_cast<size_t>(i)];
+    queue.Reserve(static_cast<int64_t>(entries.size()));
     for (const NearEntry& entry : entries) {
-      queue.push_back({std::abs(entry.preactivation), entry.preactivation, entry.row,
-                       static_cast<int8_t>(OutputWeight(*instance_, entry.row)), false});
+      queue.Add({std::abs(entry.preactivation), entry.preactivation, entry.row,
+                 static_cast<int8_t>(OutputWeight(*instance_, entry.row)), false});
     }
-    std::make_heap(queue.begin(), queue.end(), kLaterFirst);
     entries_ += static_cast<int64_t>(entries.size());
   }
   horizon_ = up_to;
@@ -198,13 +211,8 @@ NeuronMotion EventDrivenNetwork::MotionOf(int64_t row) const {
 }
 
 double EventDrivenNetwork::Decay(int64_t iterations) const {
-  double power = 1;
-  double square = method_.momentum;
-  for (int64_t left = iterations; left > 0; left /= 2) {
-    power *= left % 2 == 1 ? square : 1.0;
-    square *= square;
-  }
-  return power;
+  return iterations < kDecaysKept ? decays_[static_cast<size_t>(iterations)]
+                                  : Power(method_.momentum, iterations);
 }
 
 int32_t EventDrivenNetwork::LastRecord(int64_t row) const {
@@ -227,27 +235,37 @@ EventDrivenNetwork::Flipped& EventDrivenNetwork::RecordOf(uint32_t row, int32_t 
   return record;
 }
 
-double EventDrivenNetwork::Preactivation(const Entry& entry, Eigen::Index column) const {
-  if (!has_record_[entry.row]) {
-    // Nothing has flipped in this row: a sum over its active examples.
-    double moved = 0;
-    ForEachActive(mask_, entry.row, [&](int64_t j) { moved += weighted_(j); });
-    return entry.preactivation - method_.step_size * scale_ * entry.output * moved;
+// A sum over the examples: the shared motion for those that are active and never flipped, their own
+// for those that have.
+double EventDrivenNetwork::Preactivation(const WatchedActivation& activation, Eigen::Index column) {
+  for (size_t word = 0; word < row_words_.size(); ++word) {
+    row_words_[word] = mask_.Word(activation.row, static_cast<int64_t>(word));
   }
-  const NeuronMotion motion = MotionOf(entry.row);
-  return entry.preactivation -
-         method_.step_size * gram_data_.col(column).dot(motion.sum + carry_ * motion.memory);
+  double moved = 0;
+  for (int32_t k = LastRecord(activation.row); k >= 0;) {
+    const Flipped& record = records_[static_cast<size_t>(k)];
+    const auto j = static_cast<size_t>(record.column);
+    const uint64_t bit = uint64_t{1} << (j % 64);
+    const bool active = (row_words_[j / 64] & bit) != 0;
+    row_words_[j / 64] &= ~bit;
+    const EntryMotion motion = MotionOfEntry(record, active, Decay(iteration_ - record.iteration));
+    moved += gram_data_(record.column, column) * (motion.sum + carry_ * motion.memory);
+    k = record.previous;
+  }
+  moved += active_sums_.Sum(row_words_);
+  return activation.preactivation - method_.step_size * scale_ * activation.output * moved;
 }
 
-void EventDrivenNetwork::Flip(const Entry& entry, Eigen::Index column, int change) {
-  const double weight = scale_ * entry.output;
-  const NeuronMotion motion = MotionOf(entry.row);
-  base_(column) += change * weight * entry.preactivation;
+void EventDrivenNetwork::Flip(const WatchedActivation& activation, Eigen::Index column,
+                              int change) {
+  const double weight = scale_ * activation.output;
+  const NeuronMotion motion = MotionOf(activation.row);
+  base_(column) += change * weight * activation.preactivation;
   sums_.row(column) += (change * weight) * motion.sum.transpose();
   lag_.row(column) += (change * weight) * motion.lag.transpose();
-  mask_.Flip(entry.row, column);
+  mask_.Flip(activation.row, column);
   const double share = scale_ * scale_ * change * memory_(column);
-  ForEachActive(mask_, entry.row, [&](int64_t j) {
+  ForEachActive(mask_, activation.row, [&](int64_t j) {
     lag_(j, column) += share;
     active_(j, column) += change;
     if (j != column) {
@@ -258,7 +276,7 @@ void EventDrivenNetwork::Flip(const Entry& entry, Eigen::Index column, int chang
     active_(column, column) -= 1;  // it is not among the active ones any more
   }
   ++counts_.flips;
-  Flipped& record = RecordOf(entry.row, static_cast<int32_t>(column));
+  Flipped& record = RecordOf(activation.row, static_cast<int32_t>(column));
   record.sum = motion.sum(column) / weight;
   record.excess = motion.memory(column) / weight - (change > 0 ? memory_(column) : 0.0);
   record.memory_sum = memory_sum_(column);
@@ -269,29 +287,30 @@ void EventDrivenNetwork::Flip(const Entry& entry, Eigen::Index column, int chang
 }
 
 void EventDrivenNetwork::LookAtColumn(Eigen::Index column) {
-  std::vector<Entry>& queue = queues_[static_cast<size_t>(column)];
+  DueQueue& queue = queues_[static_cast<size_t>(column)];
   due_.clear();
-  while (!queue.empty() && queue.front().due <= odometer_(column)) {
-    std::pop_heap(queue.begin(), queue.end(), kLaterFirst);
-    due_.push_back(queue.back());
-    queue.pop_back();
-  }
+  queue.TakeDue(odometer_(column), gain_(column), due_);
   if (due_.empty()) {
     return;
   }
-  // An order of their own, whatever the heap's was.
-  std::sort(due_.begin(), due_.end(), [](const Entry& a, const Entry& b) { return a.row < b.row; });
   weighted_ = gram_data_.col(column).cwiseProduct(memory_sum_ + carry_ * memory_);
-  for (Entry& entry : due_) {
-    const double z = Preactivation(entry, column);
-    const bool active = z > 0;
-    if (active != mask_.Get(entry.row, column)) {
-      Flip(entry, column, active ? 1 : -1);
+  active_sums_.Begin(weighted_, due_.size());
+  flipping_.clear();
+  for (WatchedActivation& activation : due_) {
+    const double z = Preactivation(activation, column);
+    if ((z > 0) != mask_.Get(activation.row, column)) {
+      flipping_.push_back(activation);
     }
-    entry.due = odometer_(column) + std::abs(z);
-    entry.looked_at = true;
-    queue.push_back(entry);
-    std::push_heap(queue.begin(), queue.end(), kLaterFirst);
+    activation.due = odometer_(column) + std::abs(z);
+    activation.looked_at = true;
+    queue.Add(activation);
+  }
+  // In an order of their own, whatever the queue's was. None changes where another one stands:
+  // they are of different neurons.
+  std::sort(flipping_.begin(), flipping_.end(),
+            [](const WatchedActivation& a, const WatchedActivation& b) { return a.row < b.row; });
+  for (const WatchedActivation& activation : flipping_) {
+    Flip(activation, column, mask_.Get(activation.row, column) ? -1 : 1);
   }
   counts_.looks += static_cast<int64_t>(due_.size());
 }
@@ -414,10 +433,11 @@ void EventDrivenNetwork::MoveShared() {
   size_memory_ = method_.momentum * size_memory_ + residual_.cwiseAbs();
   const double rate = kOdometerSlack * method_.step_size * scale_;
   if (carry_ == 0) {
-    odometer_.noalias() += rate * (gram_size_ * size_memory_);
+    gain_.noalias() = rate * (gram_size_ * size_memory_);
   } else {
-    odometer_.noalias() += rate * (gram_size_ * (residual_.cwiseAbs() + carry_ * size_memory_));
+    gain_.noalias() = rate * (gram_size_ * (residual_.cwiseAbs() + carry_ * size_memory_));
   }
+  odometer_ += gain_;
   ++iteration_;
 }
 
@@ -454,13 +474,13 @@ void EventDrivenNetwork::Save(base::ByteSink& out) const {
 // as they were at the start.
 void EventDrivenNetwork::SaveDues(base::ByteSink& out) const {
   std::vector<std::pair<uint32_t, double>> dues;
-  for (const auto& queue : queues_) {
+  for (const DueQueue& queue : queues_) {
     dues.clear();
-    for (const Entry& entry : queue) {
-      if (entry.looked_at) {
-        dues.emplace_back(entry.row, entry.due);
+    queue.ForEach([&dues](const WatchedActivation& activation) {
+      if (activation.looked_at) {
+        dues.emplace_back(activation.row, activation.due);
       }
-    }
+    });
     std::sort(dues.begin(), dues.end());
     out.WriteInt(static_cast<int64_t>(dues.size()));
     for (const auto& [row, due] : dues) {
@@ -530,24 +550,25 @@ absl::Status EventDrivenNetwork::LoadRecords(base::ByteSource& in) {
 }
 
 absl::Status EventDrivenNetwork::LoadDues(base::ByteSource& in) {
-  for (auto& queue : queues_) {
-    std::sort(queue.begin(), queue.end(),
-              [](const Entry& a, const Entry& b) { return a.row < b.row; });
-    const int64_t looked_at = in.ReadIntWithin(0, static_cast<int64_t>(queue.size()));
-    auto entry = queue.begin();
+  for (DueQueue& queue : queues_) {
+    std::vector<WatchedActivation>& entries = queue.Unordered();
+    std::sort(entries.begin(), entries.end(),
+              [](const WatchedActivation& a, const WatchedActivation& b) { return a.row < b.row; });
+    const int64_t looked_at = in.ReadIntWithin(0, static_cast<int64_t>(entries.size()));
+    auto entry = entries.begin();
     for (int64_t k = 0; k < looked_at && in.status().ok(); ++k) {
       const auto row = static_cast<uint32_t>(in.ReadIntWithin(0, instance_->width - 1));
       const double due = in.ReadDouble();
-      entry = std::lower_bound(entry, queue.end(), row,
-                               [](const Entry& a, uint32_t wanted) { return a.row < wanted; });
-      if (entry == queue.end() || entry->row != row) {
+      entry = std::lower_bound(
+          entry, entries.end(), row,
+          [](const WatchedActivation& a, uint32_t wanted) { return a.row < wanted; });
+      if (entry == entries.end() || entry->row != row) {
         return absl::DataLossError(
             absl::StrCat("a saved state has looked at row ", row, ", which is far from its kink"));
       }
       entry->due = due;
       entry->looked_at = true;
     }
-    std::make_heap(queue.begin(), queue.end(), kLaterFirst);
   }
   return in.status();
 }

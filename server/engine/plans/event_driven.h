@@ -2,14 +2,16 @@
 
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "server/base/bytes.h"
 #include "server/engine/linalg/types.h"
 #include "server/engine/optimizers/optimizer.h"
 #include "server/engine/plans/activation_mask.h"
+#include "server/engine/plans/active_sums.h"
+#include "server/engine/plans/due_queue.h"
 #include "server/engine/plans/relu_start.h"
 #include "server/engine/problems/diagnostics.h"
 #include "server/engine/problems/problem.h"
@@ -85,14 +87,6 @@ class EventDrivenNetwork {
   absl::Status Load(base::ByteSource& in);
 
  private:
-  // An activation in its column's queue: no look before the odometer reads `due`.
-  struct Entry {
-    double due = 0;
-    double preactivation = 0;  // z_ri at the start
-    uint32_t row = 0;
-    int8_t output = 1;  // a_r
-    bool looked_at = false;
-  };
   // Where (row, column) stood when it last flipped, over s_r; since then its memory is
   // excess beta^k + b p.
   struct Flipped {
@@ -114,8 +108,8 @@ class EventDrivenNetwork {
   bool Extend(Vector up_to, const Matrix* preactivations);
   void LookAtDue();
   void LookAtColumn(Eigen::Index column);
-  double Preactivation(const Entry& entry, Eigen::Index column) const;
-  void Flip(const Entry& entry, Eigen::Index column, int change);
+  double Preactivation(const WatchedActivation& activation, Eigen::Index column);
+  void Flip(const WatchedActivation& activation, Eigen::Index column, int change);
   Flipped& RecordOf(uint32_t row, int32_t column);
   // S_rj and M_rj over s_r of an entry that has flipped.
   struct EntryMotion {
@@ -151,17 +145,22 @@ class EventDrivenNetwork {
   Vector memory_sum_;    // q (n)
   // What rounding left of q, so that its differences are exact although it may grow for ever (n).
   Vector memory_sum_rest_;
-  Vector size_memory_;                                 // P (n): p with |xi|
-  Vector odometer_;                                    // V (n)
-  Vector horizon_;                                     // beyond it no entry is queued (n)
-  std::vector<std::vector<Entry>> queues_;             // by column, heaps with the least due on top
-  std::vector<Flipped> records_;                       // of every activation that ever flipped
-  std::unordered_map<uint32_t, int32_t> last_record_;  // of a row
-  std::vector<bool> has_record_;                       // by row: most have none
-  std::vector<Entry> due_;                             // scratch
-  Vector weighted_;                                    // scratch: G_ij (q + carry p)_j (n)
-  Matrix diagnosed_;                                   // active_ when Diagnose was called last
-  Diagnostics diagnostics_;                            // of then
+  Vector size_memory_;                                  // P (n): p with |xi|
+  Vector odometer_;                                     // V (n)
+  Vector gain_;                                         // of V, in the last iteration (n)
+  Vector horizon_;                                      // beyond it no entry is queued (n)
+  std::vector<DueQueue> queues_;                        // by column
+  std::vector<Flipped> records_;                        // of every activation that ever flipped
+  absl::flat_hash_map<uint32_t, int32_t> last_record_;  // of a row
+  std::vector<bool> has_record_;                        // by row: most have none
+  std::vector<double> decays_;                          // beta^0, beta^1, ...
+  std::vector<WatchedActivation> due_;                  // scratch
+  std::vector<WatchedActivation> flipping_;             // scratch
+  std::vector<uint64_t> row_words_;                     // scratch: of the mask
+  ActiveSums active_sums_;                              // scratch: of weighted_
+  Vector weighted_;                                     // scratch: G_ij (q + carry p)_j (n)
+  Matrix diagnosed_;                                    // active_ when Diagnose was called last
+  Diagnostics diagnostics_;                             // of then
   int64_t iteration_ = 0;
   int64_t flipped_ = 0;  // entries that are not as they were at the start
   EventCounts counts_;

@@ -30,16 +30,29 @@ constexpr double kReturnGain = 2;
 constexpr double kReturnIterations = 256;
 // Of all activations: where more have ever flipped, their records would take too much memory.
 constexpr double kFlippedShareMax = 0.5;
-// A look in multiplications of a product: what waiting for scattered memory costs, and a sum over
-// the active examples.
-constexpr double kLookOperations = 300;
-constexpr double kLookOperationsPerExample = 6;
-constexpr double kFlipOperationsPerExample = 60;
-constexpr double kNormalOperations = 30;
+// What things cost, in nanoseconds of one processor's time, measured by script/bench
+// --benchmark_filter=FormsOf (docs/reduced-plans.md, section 3). On another processor the ratios
+// are somewhat different; the choices made by them are the same on all.
+constexpr double kLook = 40;  // waiting for scattered memory
+constexpr double kLookPerExample = 0.6;
+constexpr double kFlipPerExample = 50;
+constexpr double kProductEntry = 13;  // of m n: all of a pass by products but the product
+constexpr double kProductEntryPerExample = 0.035;
+constexpr double kNormal = 10;
+constexpr double kMultiplication = 0.035;  // and an addition, in a large product of matrices
 // Three matrices m x n and the scratch: beyond this Gram coordinates are not entered.
 constexpr double kGramBytesMax = 1e9;
 
 using NetworkPointer = std::shared_ptr<const ReluNetworkInstance>;
+
+double LookCost(double examples) { return kLook + kLookPerExample * examples; }
+double ProductStepCost(double width, double examples) {
+  return width * examples * (kProductEntry + kProductEntryPerExample * examples);
+}
+// Of drawing the weights and taking Z.
+double StartCost(double width, double examples, double inputs) {
+  return width * inputs * (kNormal + kMultiplication * examples);
+}
 
 double GramBytes(double width, double examples) { return 4 * 8 * width * examples; }
 
@@ -130,15 +143,14 @@ class ReducedReluStepper : public Stepper {
     return GramBytes(static_cast<double>(instance_->width),
                      static_cast<double>(instance_->examples())) <= kGramBytesMax;
   }
-  // Operations of so many looks and flips, and of one iteration by products.
-  double EventOperations(double looks, double flips) const {
+  // Of so many looks and flips, and of one iteration by products.
+  double EventCost(double looks, double flips) const {
     const auto examples = static_cast<double>(instance_->examples());
-    return looks * (kLookOperations + kLookOperationsPerExample * examples) +
-           flips * kFlipOperationsPerExample * examples;
+    return looks * LookCost(examples) + flips * kFlipPerExample * examples;
   }
-  double ProductOperations() const {
-    const auto examples = static_cast<double>(instance_->examples());
-    return 2 * static_cast<double>(instance_->width) * examples * examples;
+  double ProductCost() const {
+    return ProductStepCost(static_cast<double>(instance_->width),
+                           static_cast<double>(instance_->examples()));
   }
 
   void StepByEvents() {
@@ -177,9 +189,9 @@ class ReducedReluStepper : public Stepper {
   // have cost more than products in all of it would.
   bool ProductsAreCheaper() const {
     const EventCounts now = events_->counts();
-    const double by_events = EventOperations(static_cast<double>(now.looks - weighed_.looks),
-                                             static_cast<double>(now.flips - weighed_.flips));
-    return GramFits() && by_events > static_cast<double>(kWindow) * ProductOperations();
+    const double by_events = EventCost(static_cast<double>(now.looks - weighed_.looks),
+                                       static_cast<double>(now.flips - weighed_.flips));
+    return GramFits() && by_events > static_cast<double>(kWindow) * ProductCost();
   }
   bool EventsAreCheaper() const {
     const auto width = static_cast<double>(instance_->width);
@@ -192,15 +204,14 @@ class ReducedReluStepper : public Stepper {
     constexpr auto kIterations = static_cast<double>(kProductWindow);
     const Vector gain = (events_->odometer() - weighed_odometer_) / kIterations;
     // A look at every queued activation, and the start twice: here, and if it has to leave again.
-    const double change = EventOperations(static_cast<double>(events_->queued()), 0) +
-                          2 * ProductOperations() +
-                          2 * width * static_cast<double>(instance_->input_dimension()) *
-                              (2 * examples + kNormalOperations);
+    const double change =
+        EventCost(static_cast<double>(events_->queued()), 0) + 2 * ProductCost() +
+        2 * StartCost(width, examples, static_cast<double>(instance_->input_dimension()));
     const double by_events =
-        EventOperations(gram_->ExpectedLooks(gain),
-                        static_cast<double>(gram_->flips() - weighed_.flips) / kIterations) +
+        EventCost(gram_->ExpectedLooks(gain),
+                  static_cast<double>(gram_->flips() - weighed_.flips) / kIterations) +
         change / kReturnIterations;
-    return kReturnGain * by_events < ProductOperations();
+    return kReturnGain * by_events < ProductCost();
   }
 
   const NetworkPointer instance_;
@@ -227,16 +238,16 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   const auto width = static_cast<double>(network->width);
   const double entries = width * shape.examples;
   const double square = shape.examples * shape.examples;
-  // A tenth of the activations are looked at in a hundred iterations, and a tenth of those flip:
-  // more than what was seen on wide networks, less than on narrow ones.
-  constexpr double kLooksPerIteration = 1e-3;
+  // Of the activations: what was seen of data on a sphere in the first hundred iterations, at
+  // widths from 10^3 to 6.5 10^4. Others can have fifty times as many.
+  const double looks = entries * std::min(1.0, 0.5 / std::sqrt(width));
+  constexpr double kOperation = kMultiplication / 2;  // as PlanCost counts them
   PlanCost cost;
-  cost.setup_operations = width * shape.inputs * (2 * shape.examples + kNormalOperations) +
-                          10 * square * shape.examples;
-  cost.operations_per_iteration =
-      20 * square + std::min(kLooksPerIteration * entries *
-                                 (kLookOperations + kLookOperationsPerExample * shape.examples),
-                             2 * entries * shape.examples);
+  cost.setup_operations =
+      StartCost(width, shape.examples, shape.inputs) / kOperation + 10 * square * shape.examples;
+  cost.operations_per_iteration = 20 * square + std::min(looks * LookCost(shape.examples),
+                                                         ProductStepCost(width, shape.examples)) /
+                                                    kOperation;
   const double queued = QueuedEntriesMax(width, shape.examples);
   const double gram_bytes = GramBytes(width, shape.examples);
   // In its queue; on the way there, twice as long as there are at worst; and records of flips (96
