@@ -1,6 +1,11 @@
 #include "server/engine/random/random_stream.h"
 
+#include <algorithm>
+#include <array>
+
 #include "server/engine/random/normal.h"
+#include "server/engine/random/normal_coefficients.h"
+#include "server/engine/random/normal_kernels.h"
 #include "server/engine/random/philox.h"
 
 namespace polyak::engine {
@@ -8,6 +13,39 @@ namespace {
 
 // Middle of one of 2^52 equal parts of (0, 1): never 0 or 1, and exact.
 double ToUniform(uint64_t bits) { return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52; }
+
+// Blocks of the generator that are worked on at a time.
+constexpr int64_t kChunkBlocks = 256;
+constexpr int64_t kChunk = 2 * kChunkBlocks;
+using Chunk = std::array<double, kChunk>;
+
+int64_t RoundUp(int64_t count) { return (count + kNormalLanes - 1) / kNormalLanes * kNormalLanes; }
+
+// values[k] = NormalQuantile(probabilities[k]), k < count; what is beyond may change.
+void TakeQuantiles(const NormalKernels& kernels, int64_t count, const Chunk& probabilities,
+                   Chunk& values) {
+  kernels.central_quantiles(RoundUp(count), probabilities.data(), values.data());
+  // The others, about one in seven, are worked on side by side as well.
+  std::array<int64_t, kChunk> places;
+  Chunk outer;
+  int64_t found = 0;
+  for (int64_t k = 0; k < count; ++k) {
+    const double p = probabilities[static_cast<size_t>(k)];
+    const double q = p - 0.5;
+    places[static_cast<size_t>(found)] = k;
+    outer[static_cast<size_t>(found)] = p;
+    found += static_cast<int64_t>(q < -kCentralHalfWidth || q > kCentralHalfWidth);
+  }
+  std::fill(outer.begin() + found, outer.begin() + RoundUp(found), 0.05);
+  Chunk quantiles;
+  kernels.outer_quantiles(RoundUp(found), outer.data(), quantiles.data());
+  for (int64_t k = 0; k < found; ++k) {
+    const auto place = static_cast<size_t>(places[static_cast<size_t>(k)]);
+    const double p = probabilities[place];
+    values[place] = p < kOutermost || p > 1 - kOutermost ? NormalQuantile(p)
+                                                         : quantiles[static_cast<size_t>(k)];
+  }
+}
 
 }  // namespace
 
@@ -39,13 +77,21 @@ void RandomStream::FillNormal(uint64_t first, std::span<double> out) const {
     out[k++] = Normal(first);
   }
   // Two values a block of the generator.
-  for (; k + 1 < out.size(); k += 2) {
+  const NormalKernels& kernels = WidestNormalKernels();
+  Chunk uniform;
+  Chunk values;
+  while (k + 1 < out.size()) {
     const uint64_t block = (first + k) / 2;
-    const auto words = Philox4x32(
-        {static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), purpose_, index_},
-        {static_cast<uint32_t>(key_), static_cast<uint32_t>(key_ >> 32)});
-    out[k] = NormalQuantile(ToUniform((static_cast<uint64_t>(words[1]) << 32) | words[0]));
-    out[k + 1] = NormalQuantile(ToUniform((static_cast<uint64_t>(words[3]) << 32) | words[2]));
+    constexpr uint64_t kAllBlocks = uint64_t{1} << 63;  // then positions begin anew
+    const uint64_t blocks =
+        std::min({static_cast<uint64_t>(kChunkBlocks), static_cast<uint64_t>((out.size() - k) / 2),
+                  kAllBlocks - block});
+    const auto count = static_cast<int64_t>(2 * blocks);
+    kernels.fill_uniform({purpose_, index_, key_}, block, RoundUp(static_cast<int64_t>(blocks)),
+                         uniform.data());
+    TakeQuantiles(kernels, count, uniform, values);
+    std::copy_n(values.data(), count, out.data() + k);
+    k += static_cast<size_t>(count);
   }
   if (k < out.size()) {
     out[k] = Normal(first + k);

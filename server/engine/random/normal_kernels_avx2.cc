@@ -1,0 +1,27 @@
+// Compiled for processors with AVX2 alone (server/CMakeLists.txt): called where there is one.
+
+#include "server/engine/random/normal_kernels.h"
+
+#if defined(__AVX2__)
+
+#include <immintrin.h>
+
+namespace polyak::engine {
+namespace {
+constexpr int kPieceBytes = 32;
+using Reals [[gnu::vector_size(kPieceBytes)]] = double;
+using Words [[gnu::vector_size(kPieceBytes)]] = uint64_t;
+inline Words MultiplyLow(Words a, Words b) {
+  return reinterpret_cast<Words>(
+      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+}
+inline Reals SquareRoot(Reals x) { return _mm256_sqrt_pd(x); }
+}  // namespace
+}  // namespace polyak::engine
+
+#include "server/engine/random/normal_kernels_body.h"
+
+namespace polyak::engine {
+const NormalKernels kNormalKernels256 = NormalKernelsCalled("256 bits");
+}  // namespace polyak::engine
+#endif
