@@ -26,9 +26,33 @@ StripMatrix::StripMatrix(int64_t rows, int64_t cols)
       values_(Zeros(RoundUp(rows) * cols)) {}
 
 StripMatrix::StripMatrix(const Matrix& values) : StripMatrix(values.rows(), values.cols()) {
+  Assign(values);
+}
+
+void StripMatrix::Assign(const StripMatrix& other) {
+  std::copy(other.strip(0), other.strip(strips_), strip(0));
+}
+
+void StripMatrix::Assign(const Matrix& values) {
   for (int64_t c = 0; c < cols_; ++c) {
     for (int64_t i = 0; i < rows_; ++i) {
-      strip(i / kTileRows)[c * kTileRows + i % kTileRows] = values(i, c);
+      (*this)(i, c) = values(i, c);
+    }
+  }
+}
+
+void StripMatrix::Add(const StripMatrix& other) {
+  const double* from = other.strip(0);
+  for (double* value = strip(0); value != strip(strips_); ++value, ++from) {
+    *value += *from;
+  }
+}
+
+void StripMatrix::CopyTo(Matrix& values) const {
+  values.resize(rows_, cols_);
+  for (int64_t c = 0; c < cols_; ++c) {
+    for (int64_t i = 0; i < rows_; ++i) {
+      values(i, c) = (*this)(i, c);
     }
   }
 }
@@ -60,6 +84,16 @@ TiledMatrix::TiledMatrix(int64_t rows, int64_t cols)
 
 int64_t TiledMatrix::width(int64_t p) const {
   return std::min(kPanelColumnsMax, padded_cols_ - p * kPanelColumnsMax);
+}
+
+Matrix TiledMatrix::ToMatrix() const {
+  Matrix values(rows_, cols_);
+  for (int64_t j = 0; j < cols_; ++j) {
+    for (int64_t i = 0; i < rows_; ++i) {
+      values(i, j) = (*this)(i, j);
+    }
+  }
+  return values;
 }
 
 void TiledMatrix::Write(base::ByteSink& out) const {

@@ -26,6 +26,12 @@ class StripMatrix {
   double operator()(int64_t i, int64_t c) const {
     return strip(i / kTileRows)[c * kTileRows + i % kTileRows];
   }
+  // The values of another of the same shape.
+  void Assign(const StripMatrix& other);
+  void Assign(const Matrix& values);
+  // += another of the same shape.
+  void Add(const StripMatrix& other);
+  void CopyTo(Matrix& values) const;  // allocates nothing where it has the shape
   void SetZero(int64_t first_strip, int64_t last_strip);
   void Scale(double factor, int64_t first_strip, int64_t last_strip);
   // Makes what is beyond the last row 0 again.
@@ -64,6 +70,7 @@ class TiledMatrix {
     return tile(j / kPanelColumnsMax,
                 i / kTileRows)[j % kPanelColumnsMax * kTileRows + i % kTileRows];
   }
+  Matrix ToMatrix() const;
   // Its values column by column, without a count. Allocates nothing.
   void Write(base::ByteSink& out) const;
   void Read(base::ByteSource& in);

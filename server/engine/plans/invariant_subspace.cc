@@ -1,7 +1,6 @@
 #include "server/engine/plans/invariant_subspace.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -14,6 +13,7 @@
 #include "server/engine/linalg/vector_bytes.h"
 #include "server/engine/plans/dense.h"
 #include "server/engine/plans/saved_plan.h"
+#include "server/engine/plans/trained_tiles.h"
 #include "server/engine/problems/deep_linear_start.h"
 
 namespace polyak::engine {
@@ -63,12 +63,17 @@ class InvariantSubspaceStepper : public Stepper {
     const Matrix targets = instance_->targets.transpose() * instance_->right;  // Y V (d_y x r)
     target_ = transposed_ ? Matrix(targets.transpose()) : targets;
 
-    const Eigen::Index parameters = subspace_ * (rank + outputs + (depth_ - 2) * subspace_);
-    change_ = Vector::Zero(parameters);
-    memory_ = Vector::Zero(parameters);
-    gradient_ = Vector::Zero(parameters);
-    images_.assign(depth_ - 1, Matrix::Zero(subspace_, columns()));
-    errors_[0] = errors_[1] = Matrix::Zero(subspace_, columns());
+    method_.step_size /= root_width_;  // of K, from one of W
+    change_ = memory_ = gradient_ = Vector::Zero(subspace_ * (rank + outputs));
+    for (int l = 2; l < depth_; ++l) {
+      hidden_.emplace_back(subspace_, subspace_, true);
+    }
+    for (int l = 1; l < depth_; ++l) {
+      images_.emplace_back(subspace_, columns());
+    }
+    for (int k = 0; k < 2; ++k) {
+      errors_.emplace_back(subspace_, columns());
+    }
     last_error_ = residual_ = Matrix::Zero(target_.rows(), columns());
     first_ = first_start_;
     last_ = last_start_;
@@ -78,12 +83,15 @@ class InvariantSubspaceStepper : public Stepper {
     observed_ = true;
     first_ = first_start_ + First(change_);
     last_ = last_start_ + Last(change_);
-    images_[0].noalias() = first_ * right_.asDiagonal();
-    for (int l = 2; l < depth_; ++l) {
-      images_[l - 1] = images_[l - 2];
-      images_[l - 1].noalias() += Hidden(change_, l) * images_[l - 2];
+    end_.noalias() = first_ * right_.asDiagonal();
+    images_[0].Assign(end_);
+    for (size_t l = 0; l < hidden_.size(); ++l) {
+      images_[l + 1].Assign(images_[l]);
+      hidden_[l].AddProduct(0, images_[l].strips(), images_[l], images_[l + 1]);
+      images_[l + 1].ClearPadding();  // infinity times 0 is NaN, which the next layer would take up
     }
-    residual_.noalias() = last_ * images_.back();
+    images_.back().CopyTo(last_image_);
+    residual_.noalias() = last_ * last_image_;
     residual_ = (root_width_ / root_outputs_) * (left_.asDiagonal() * residual_) - target_;
     const double squared_norm = residual_.squaredNorm();
     observation_ = {0.5 * squared_norm, std::sqrt(squared_norm)};
@@ -91,8 +99,8 @@ class InvariantSubspaceStepper : public Stepper {
   }
 
   void Step() override {
-    ComputeGradient();
-    const double step_size = method_.step_size / root_width_;  // of K, from one of W
+    MoveHidden();
+    const double step_size = method_.step_size;
     const Eigen::Index size = change_.size();
     const double* const gradient = gradient_.data();
     double* const memory = memory_.data();
@@ -113,7 +121,11 @@ class InvariantSubspaceStepper : public Stepper {
   Diagnostics Diagnose() override {
     const Eigen::Index order = target_.size();
     Diagnostics diagnostics;
-    diagnostics.distance_from_start = root_width_ * change_.norm();
+    double squares = change_.squaredNorm();
+    for (const TrainedTiles& layer : hidden_) {
+      squares += layer.weights().ToMatrix().squaredNorm();
+    }
+    diagnostics.distance_from_start = root_width_ * std::sqrt(squares);
     if (order > kGramOrderMax) {
       return diagnostics;
     }
@@ -121,11 +133,12 @@ class InvariantSubspaceStepper : public Stepper {
     const auto add = [&gram](const Matrix& backward, const Matrix& image) {
       AddKroneckerProduct(backward * backward.transpose(), image.transpose() * image, gram);
     };
-    add(left_.asDiagonal(), images_.back());
+    add(left_.asDiagonal(), last_image_);
     Matrix backward = left_.asDiagonal() * last_;
-    for (int l = depth_ - 1; l >= 2; --l) {
-      add(backward, images_[l - 2]);
-      backward += (backward * Hidden(change_, l)).eval();
+    for (size_t l = hidden_.size(); l-- > 0;) {
+      images_[l].CopyTo(end_);
+      add(backward, end_);
+      backward += (backward * hidden_[l].weights().ToMatrix()).eval();
     }
     add(backward, right_.asDiagonal());
     DescribeGram(gram / static_cast<double>(instance_->output_dimension()), diagnostics);
@@ -156,6 +169,10 @@ class InvariantSubspaceStepper : public Stepper {
     SaveReducedHead(kInvariantSubspaceState, method_, out);
     SaveVector(change_, out);
     SaveVector(memory_, out);
+    for (const TrainedTiles& layer : hidden_) {
+      layer.weights().Write(out);
+      layer.memory()->Write(out);
+    }
     SaveObservation(observed_, observation_, out);
   }
 
@@ -163,6 +180,10 @@ class InvariantSubspaceStepper : public Stepper {
     ExpectReducedHead(kInvariantSubspaceState, method_, in);
     LoadVector(in, change_);
     LoadVector(in, memory_);
+    for (TrainedTiles& layer : hidden_) {
+      layer.weights().Read(in);
+      layer.memory()->Read(in);
+    }
     const SavedObservation saved = ReadObservation(in);
     POLYAK_RETURN_IF_ERROR(in.status());
     observed_ = saved.observed;
@@ -178,33 +199,33 @@ class InvariantSubspaceStepper : public Stepper {
 
   Eigen::Index columns() const { return right_.size(); }  // c
 
-  // Layer J_l of a vector of all of them.
-  Eigen::Index OffsetOfHidden(int l) const { return subspace_ * (columns() + (l - 2) * subspace_); }
-  ConstLayer First(const Vector& all) const { return {all.data(), subspace_, columns()}; }
-  ConstLayer Hidden(const Vector& all, int l) const {
-    return {all.data() + OffsetOfHidden(l), subspace_, subspace_};
-  }
-  ConstLayer Last(const Vector& all) const {
-    return {all.data() + OffsetOfHidden(depth_), target_.rows(), subspace_};
+  // J_1 and J_L of a vector of both.
+  ConstLayer First(const Vector& ends) const { return {ends.data(), subspace_, columns()}; }
+  ConstLayer Last(const Vector& ends) const {
+    return {ends.data() + subspace_ * columns(), target_.rows(), subspace_};
   }
 
   // dL/dW_l in the coordinates of J_l: (left J_L ... J_{l+1})' R (J_{l-1} ... J_1 right)' /
-  // sqrt(d_y), since sqrt(m)^{L-1} of the weights cancels the scale of the outputs.
-  void ComputeGradient() {
+  // sqrt(d_y), since sqrt(m)^{L-1} of the weights cancels the scale of the outputs. Moves the
+  // hidden layers, once each is not needed any more, and leaves the gradient of both ends.
+  void MoveHidden() {
     last_error_ = (1 / root_outputs_) * (left_.asDiagonal() * residual_);
-    Layer(gradient_.data() + OffsetOfHidden(depth_), target_.rows(), subspace_).noalias() =
-        last_error_ * images_.back().transpose();
-    Matrix* error = errors_.data();
-    error->noalias() = last_.transpose() * last_error_;
-    for (int l = depth_ - 1; l >= 2; --l) {
-      Layer(gradient_.data() + OffsetOfHidden(l), subspace_, subspace_).noalias() =
-          *error * images_[l - 2].transpose();
-      Matrix* const before = error == errors_.data() ? &errors_[1] : errors_.data();
-      *before = *error;
-      before->noalias() += Hidden(change_, l).transpose() * *error;
-      error = before;
+    Layer(gradient_.data() + subspace_ * columns(), target_.rows(), subspace_).noalias() =
+        last_error_ * last_image_.transpose();
+    end_.noalias() = last_.transpose() * last_error_;
+    errors_[0].Assign(end_);
+    StripMatrix* error = &errors_[0];
+    StripMatrix* before = &errors_[1];
+    for (size_t l = hidden_.size(); l-- > 0;) {
+      TrainedTiles& layer = hidden_[l];
+      layer.TransposedProduct(0, layer.weights().panels(), *error, *before);
+      before->Add(*error);
+      before->ClearPadding();
+      layer.Move(0, error->strips(), method_, error->strip(0), images_[l]);
+      std::swap(error, before);
     }
-    Layer(gradient_.data(), subspace_, columns()).noalias() = *error * right_.asDiagonal();
+    error->CopyTo(end_);
+    Layer(gradient_.data(), subspace_, columns()).noalias() = end_ * right_.asDiagonal();
   }
 
   // K_l - K_l(0)
@@ -212,7 +233,7 @@ class InvariantSubspaceStepper : public Stepper {
     const int layer = transposed_ ? depth_ + 1 - l : l;
     const Matrix change = layer == 1        ? Matrix(First(change_))
                           : layer == depth_ ? Matrix(Last(change_))
-                                            : Matrix(Hidden(change_, layer));
+                                            : hidden_[layer - 2].weights().ToMatrix();
     return transposed_ ? Matrix(change.transpose()) : change;
   }
 
@@ -223,7 +244,7 @@ class InvariantSubspaceStepper : public Stepper {
   }
 
   const NetworkPointer instance_;
-  const LinearMethod method_;
+  LinearMethod method_;        // of K
   const int depth_;            // L
   const double root_width_;    // sqrt(m)
   const double root_outputs_;  // sqrt(d_y)
@@ -234,15 +255,19 @@ class InvariantSubspaceStepper : public Stepper {
   Vector left_;                // (e): ones or singular values
   Vector right_;               // (c): the other
   Matrix target_;              // Y V or its transpose (e x c)
-  Vector change_;              // J_l - J_l(0), layer by layer, each column by column
-  Vector memory_;              // M_{t-1} of W, in the same coordinates
-  Vector gradient_;
-  Matrix first_;                  // J_1
-  Matrix last_;                   // J_L
-  std::vector<Matrix> images_;    // J_l ... J_1 right (k x c), l = 1 .. L - 1
-  Matrix residual_;               // R (e x c)
-  Matrix last_error_;             // its derivative by the outputs
-  std::array<Matrix, 2> errors_;  // J_{l+1}' ... J_L' of that (k x c)
+  // J_l - J_l(0), and the memories M_{t-1} of W in the same coordinates:
+  Vector change_;  // of J_1 and J_L, each column by column
+  Vector memory_;
+  std::vector<TrainedTiles> hidden_;  // of J_2 .. J_{L-1}
+  Vector gradient_;                   // of J_1 and J_L
+  Matrix first_;                      // J_1
+  Matrix last_;                       // J_L
+  std::vector<StripMatrix> images_;   // J_l ... J_1 right (k x c), l = 1 .. L - 1
+  Matrix last_image_;                 // the last of them
+  Matrix end_;                        // scratch (k x c)
+  Matrix residual_;                   // R (e x c)
+  Matrix last_error_;                 // its derivative by the outputs
+  std::vector<StripMatrix> errors_;   // J_{l+1}' ... J_L' of that (k x c), of two layers
   bool observed_ = false;
   Observation observation_;
 };
@@ -263,6 +288,8 @@ std::optional<PlanCost> InvariantSubspaceCost(const ProblemSpec& problem,
   const double subspace = std::min(width, rank + shape.outputs);
   const double columns = std::min(rank, shape.outputs);
   const double hidden_layers = network->depth - 2;
+  constexpr double kTile = kTileRows;
+  const double padded = std::ceil(subspace / kTile) * kTile;
   const double parameters = subspace * (rank + shape.outputs + hidden_layers * subspace);
   const DataCost data = EstimateDataCost(*network);
   PlanCost cost;
@@ -270,9 +297,9 @@ std::optional<PlanCost> InvariantSubspaceCost(const ProblemSpec& problem,
       data.setup_operations + 30 * subspace * shape.outputs * std::min(subspace, shape.outputs);
   cost.operations_per_iteration = (6 * columns + 6) * parameters;
   cost.saved_values = 2 * parameters;
-  const double run =
-      sizeof(double) * (3 * parameters + 2 * subspace * (rank + shape.outputs) +
-                        (network->depth + 2) * subspace * columns + 5 * rank * shape.outputs);
+  const double run = sizeof(double) *
+                     (2 * hidden_layers * padded * padded + 5 * subspace * (rank + shape.outputs) +
+                      (network->depth + 5) * padded * columns + 5 * rank * shape.outputs);
   cost.bytes = data.instance_bytes +
                std::max(data.setup_bytes, run + DecompositionBytes(subspace, shape.outputs));
   if (given) {

@@ -53,6 +53,22 @@ void TrainedTiles::MoveAndAddProduct(int64_t first_strip, int64_t last_strip,
   }
 }
 
+void TrainedTiles::Move(int64_t first_strip, int64_t last_strip, const LinearMethod& method,
+                        const double* left, const StripMatrix& slope) {
+  TileMove move = {
+      {method.step_size, method.momentum, method.gradient_weight, method.memory_weight},
+      slope.cols(),
+      left,
+      nullptr,
+      nullptr};
+  for (int64_t p = 0; p < weights_.panels(); ++p) {
+    move.slope = slope.strip(p * (kPanelColumnsMax / kTileRows));
+    move.memory = memory_.has_value() ? memory_->tile(p, first_strip) : nullptr;
+    WidestTileKernels().move({last_strip - first_strip, weights_.width(p)}, move,
+                             weights_.tile(p, first_strip));
+  }
+}
+
 void TrainedTiles::TransposedProduct(int64_t first_panel, int64_t last_panel,
                                      const StripMatrix& left, StripMatrix& out) const {
   const TileKernels& kernels = WidestTileKernels();

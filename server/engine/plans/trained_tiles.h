@@ -35,6 +35,9 @@ class TrainedTiles {
   void MoveAndAddProduct(int64_t first_strip, int64_t last_strip, const LinearMethod& method,
                          const double* left, const StripMatrix& slope, const StripMatrix& right,
                          StripMatrix& out);
+  // The same without the product.   Cost: 2 rows cols depth + 4 rows cols flops.
+  void Move(int64_t first_strip, int64_t last_strip, const LinearMethod& method, const double* left,
+            const StripMatrix& slope);
   // Rows of out (cols x k) that belong to panels first_panel .. last_panel - 1: W' left.
   //   Cost: 2 rows cols k flops.
   void TransposedProduct(int64_t first_panel, int64_t last_panel, const StripMatrix& left,
