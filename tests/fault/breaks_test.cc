@@ -3,16 +3,18 @@
 // the records, the summary and the final iterate of one that was left alone.
 //
 //   POLYAK_BREAKS=100 build/release/bin/polyak_fault_breaks_test    (of each problem, plan and
-//   method)
+//   method; POLYAK_BREAKS_PLAN=REDUCED or DENSE: of that plan alone)
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -220,6 +222,10 @@ TEST(Breaks, EveryJobEndsWithTheBitsOfOneLeftAlone) {
   for (size_t p = 0; p < Problems().size(); ++p) {
     for (size_t method_index = 0; method_index < kMethods.size(); ++method_index) {
       const Problem& problem = Problems().at(p);
+      const char* const plan = std::getenv("POLYAK_BREAKS_PLAN");
+      if (plan != nullptr && !std::string_view{problem.plan}.ends_with(plan)) {
+        continue;
+      }
       const char* const method = kMethods.at(method_index);
       if (wanted == 1 && (p + method_index) % 2 == 1) {
         continue;  // each test run has time for every other one: each plan with each method

@@ -60,8 +60,8 @@ void ComputeBlock(const ReluNetworkInstance& instance, int64_t first, int64_t ro
   for (int64_t done = 0; done < rows; done += kPanelColumns) {
     const int64_t some = std::min(kPanelColumns, rows - done);
     FillWeights(instance, first + done, some, scratch.weights);
-    for (int64_t r = 0; r < some; ++r) {
-      for (int64_t k = 0; k < dimension; ++k) {
+    for (int64_t k = 0; k < dimension; ++k) {
+      for (int64_t r = 0; r < some; ++r) {
         scratch.panel[static_cast<size_t>(k * kPanelColumns + r)] =
             scratch.weights[static_cast<size_t>(r * dimension + k)];
       }
