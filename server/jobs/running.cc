@@ -94,7 +94,7 @@ absl::StatusOr<runner::RunResult> Jobs::RunOnce(const std::shared_ptr<Job>& job,
   runner::RunContext context{form.uid(), runs_, **trace, job->stop(), drain_, clock_};
   context.on_pause = [&job](const std::string& reason) { job->set_pause_reason(reason); };
   auto result = runner::Run(prepared, context);
-  if (!result.ok() && !draining()) {
+  if (!result.ok() && !draining() && !absl::IsAborted(result.status())) {
     // Rows of the last slice may be in the file that were never shown: who reads now and who reads
     // later must find the same ones.
     OpenRecords(*job);
@@ -185,6 +185,9 @@ void Jobs::RunJob(const std::shared_ptr<Job>& job) {
     result = runner::RunResult{engine::StopReason::kCancelled, 0, {}};
   } else {
     result = prepared.status();
+  }
+  if (absl::IsAborted(result.status())) {
+    return;  // another attempt has the run now, and tells of its end
   }
   if (draining() && (!result.ok() || result->reason == engine::StopReason::kCancelled)) {
     return;  // interrupted, not ended: the job stays RUNNING

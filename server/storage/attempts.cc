@@ -18,7 +18,7 @@ absl::Status Attempt::WhileNewest(const std::function<absl::Status()>& write) co
   const base::MutexLock lock(&state_->mutex);
   if (state_->newest != number_) {
     return absl::AbortedError(
-        "another attempt at this run has taken its place, or the run was removed");
+        "another attempt at this run has begun since, or the run was removed");
   }
   return write();
 }

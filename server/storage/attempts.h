@@ -19,7 +19,8 @@ class Attempt {
  public:
   // One that no other takes the place of.
   Attempt();
-  // Runs `write`, unless a later attempt has begun or the run was removed: those wait for its end.
+  // Runs `write`, unless a later attempt has begun or the run was removed: those wait for its end,
+  // however long the disk takes.
   // Errors: Aborted if one has; those of `write`.
   absl::Status WhileNewest(const std::function<absl::Status()>& write) const;
 

@@ -85,21 +85,23 @@ absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::Trainin
   if (job.has_end_time() && job.has_summary()) {
     return FileTrace::OpenToRead(*disk_, path, job.uid(), job.summary().iterations() + 1);
   }
-  // Before the file is looked at: an earlier one must not write from here on.
-  Attempt attempt = attempts_.Begin(job.uid());
+  // An ended job without a summary has readers alone.
+  Attempt attempt = job.has_end_time() ? Attempt() : attempts_.Begin(job.uid());
   // The trace was synced before each checkpoint.
   const auto checkpoint = storage::OpenCheckpoint(*disk_, paths_.CheckpointPath(job.uid()),
                                                   job.uid(), std::numeric_limits<int64_t>::max());
   const int64_t rows_known_durable = checkpoint.ok() ? checkpoint->head.iteration + 1 : 0;
-  auto trace = FileTrace::OpenToWrite(*disk_, path, job.uid(), rows_known_durable);
   const std::string signature = Signature(options_.machine);
-  if (absl::IsNotFound(trace.status()) && !job.has_end_time()) {
-    trace = FileTrace::Create(*disk_, path, job.uid(), ColumnsOf(job),
-                              absl::StrCat(signature, job.SerializeAsString()));
-  }
-  if (!trace.ok()) {
+  absl::StatusOr<std::unique_ptr<FileTrace>> trace;
+  // Opening cuts and writes.
+  POLYAK_RETURN_IF_ERROR(attempt.WhileNewest([&] {
+    trace = FileTrace::OpenToWrite(*disk_, path, job.uid(), rows_known_durable);
+    if (absl::IsNotFound(trace.status()) && !job.has_end_time()) {
+      trace = FileTrace::Create(*disk_, path, job.uid(), ColumnsOf(job),
+                                absl::StrCat(signature, job.SerializeAsString()));
+    }
     return trace.status();
-  }
+  }));
   (*trace)->set_attempt(std::move(attempt));
   if ((*trace)->columns() != ColumnsOf(job)) {
     return absl::DataLossError(absl::StrCat("the trace has ", (*trace)->columns(),
@@ -165,7 +167,7 @@ absl::StatusOr<std::unique_ptr<TraceRepair>> FileRunStore::OpenRepair(const v1::
   begun.clear_summary();
   return FileTraceRepair::Open(*disk_, path, job.uid(), ColumnsOf(job), remains,
                                absl::StrCat(Signature(options_.machine), begun.SerializeAsString()),
-                               job.summary().iterations() + 1);
+                               job.summary().iterations() + 1, attempts_.Begin(job.uid()));
 }
 
 absl::StatusOr<int64_t> FileRunStore::RepairBytes(const v1::TrainingJob& job) const {

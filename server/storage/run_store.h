@@ -45,7 +45,8 @@ class RunStore {
   virtual ~RunStore() = default;
   // The trace of a job that runs, made if there is none; or of one that has ended. Of jobs with
   // diagnostics it has the columns for these as well.
-  // Of a job that has not ended, earlier ones can't be written from now on (WhileNewest).
+  // Of a job that has not ended, earlier ones can't be written from now on (WhileNewest); in
+  // memory all are one.
   // Errors: NotFound for an ended job without one; DataLoss if what is there is no trace of this
   // job.
   virtual absl::StatusOr<std::shared_ptr<Trace>> OpenTrace(const v1::TrainingJob& job) = 0;

@@ -65,16 +65,16 @@ class TraceWriter : public base::RowSink {
   // Shows every appended row to readers, once it would outlive the process. Between slices.
   //   elapsed_seconds: training time at the last row.
   // Errors: ResourceExhausted if the disk is full; nothing is lost, and the call can be made again.
-  // DataLoss if a row recomputed after Rewind differs from the stored one. Unavailable for all
-  // else.
+  // DataLoss if a row recomputed after Rewind differs from the stored one. Aborted as WhileNewest.
+  // Unavailable for all else.
   virtual absl::Status Publish(double elapsed_seconds) = 0;
   // Makes every published row durable.
-  // Errors: Unavailable; then the trace must be closed and opened anew, and the run goes on from a
-  // checkpoint at or before the row_count() found.
+  // Errors: Aborted as WhileNewest; Unavailable: then the trace must be closed and opened anew, and
+  // the run goes on from a checkpoint at or before the row_count() found.
   virtual absl::Status Sync() = 0;
   // Runs `write`, which changes something else of the run, as Publish and Sync write: unless
   // another has opened the trace to write since, or removed it. Those wait for its end.
-  // Errors of all three: Aborted if one has; those of `write`.
+  // Errors: Aborted if one has; those of `write`.
   virtual absl::Status WhileNewest(const std::function<absl::Status()>& write) { return write(); }
 };
 

@@ -71,11 +71,12 @@ absl::StatusOr<TraceRemains> LookAtRemains(base::FileSystem& files, const std::s
 
 absl::StatusOr<std::unique_ptr<TraceRepair>> FileTraceRepair::Open(
     base::FileSystem& files, const std::string& path, std::string_view uid, int columns,
-    const TraceRemains& remains, std::string_view description, int64_t rows) {
+    const TraceRemains& remains, std::string_view description, int64_t rows,
+    const Attempt& attempt) {
   const std::string text(remains.description.has_value() ? std::string_view{*remains.description}
                                                          : description);
   const TraceHeader header = MakeTraceHeader(uid, columns, text);
-  std::unique_ptr<FileTraceRepair> repair(new FileTraceRepair(files, path));
+  std::unique_ptr<FileTraceRepair> repair(new FileTraceRepair(files, path, attempt));
   {
     POLYAK_ASSIGN_OR_RETURN(const auto to,
                             files.Open(repair->copy_, base::FileSystem::Mode::kOverwrite));
@@ -91,6 +92,7 @@ absl::StatusOr<std::unique_ptr<TraceRepair>> FileTraceRepair::Open(
     }
   }
   POLYAK_ASSIGN_OR_RETURN(repair->trace_, FileTrace::OpenToWrite(files, repair->copy_, uid, rows));
+  repair->trace_->set_attempt(attempt);
   if (repair->trace_->row_count() != rows) {
     return absl::FailedPreconditionError(absl::StrCat("its trace has ", repair->trace_->row_count(),
                                                       " records, and the job ", rows));
@@ -108,7 +110,7 @@ FileTraceRepair::~FileTraceRepair() {
 absl::Status FileTraceRepair::Commit() {
   POLYAK_CHECK(trace_ != nullptr && trace_->synced_rows() == trace_->row_count());
   trace_.reset();
-  POLYAK_RETURN_IF_ERROR(files_.Rename(copy_, path_));
+  POLYAK_RETURN_IF_ERROR(attempt_.WhileNewest([this] { return files_.Rename(copy_, path_); }));
   committed_ = true;
   return files_.SyncDirectory(path_.substr(0, path_.rfind('/')));
 }

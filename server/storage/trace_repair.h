@@ -28,23 +28,30 @@ absl::StatusOr<TraceRemains> LookAtRemains(base::FileSystem& files, const std::s
 // A repair in the file `path`.new.
 class FileTraceRepair : public TraceRepair {
  public:
-  // description: for a trace whose own is lost.   rows: of the job.
+  // description: for a trace whose own is lost.   rows: of the job.   attempt: at the run.
   // Errors: FailedPrecondition if the file has more rows than the job; those of the disk.
-  static absl::StatusOr<std::unique_ptr<TraceRepair>> Open(
-      base::FileSystem& files, const std::string& path, std::string_view uid, int columns,
-      const TraceRemains& remains, std::string_view description, int64_t rows);
+  static absl::StatusOr<std::unique_ptr<TraceRepair>> Open(base::FileSystem& files,
+                                                           const std::string& path,
+                                                           std::string_view uid, int columns,
+                                                           const TraceRemains& remains,
+                                                           std::string_view description,
+                                                           int64_t rows, const Attempt& attempt);
   ~FileTraceRepair() override;
 
   Trace& trace() override { return *trace_; }
   absl::Status Commit() override;
 
  private:
-  FileTraceRepair(base::FileSystem& files, std::string path)
-      : files_(files), path_(std::move(path)), copy_(path_ + ".new") {}
+  FileTraceRepair(base::FileSystem& files, std::string path, Attempt attempt)
+      : files_(files),
+        path_(std::move(path)),
+        copy_(path_ + ".new"),
+        attempt_(std::move(attempt)) {}
 
   base::FileSystem& files_;
   const std::string path_;
   const std::string copy_;
+  const Attempt attempt_;
   std::unique_ptr<FileTrace> trace_;
   bool committed_ = false;
 };

@@ -469,6 +469,7 @@ std::string RowsAfterAStaleAttempt(SimulatedDisk& disk, FileRunStore& first, Fil
   });
   EXPECT_EQ(absl::IsAborted(written), &first == &second) << written;
   EXPECT_EQ(absl::IsAborted(synced), &first == &second) << synced;
+  EXPECT_EQ(absl::IsAborted(kept), &first == &second) << kept;
   EXPECT_TRUE(AppendRows(*newest, 2 * kSlice, 1).ok());
   EXPECT_TRUE(newest->Sync().ok());
 

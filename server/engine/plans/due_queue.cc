@@ -1,6 +1,7 @@
 #include "server/engine/plans/due_queue.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace polyak::engine {
 namespace {
@@ -10,13 +11,31 @@ namespace {
 constexpr double kSoonIterations = 8;
 constexpr double kLaterIterations = 96;
 
-// Moves those that are due by `end` from one part to another.
+// A part that covers so many times as many, since the odometer has become slower, is divided anew.
+constexpr double kTooMany = 4;
+
+// Moves those that `moves` holds for from one part to another.
+template <typename Moves>
+void MoveIf(const Moves& moves, std::vector<WatchedActivation>& from,
+            std::vector<WatchedActivation>& to) {
+  const auto moved = std::partition(
+      from.begin(), from.end(),
+      [&moves](const WatchedActivation& activation) { return !moves(activation.due); });
+  to.insert(to.end(), moved, from.end());
+  from.erase(moved, from.end());
+  constexpr size_t kFew = 1024;
+  if (from.capacity() > 2 * from.size() + kFew) {
+    from.shrink_to_fit();  // else all parts together could take thrice the room of their entries
+  }
+}
+
+// Those that are due by `end`. NaN is no reading.
 void MoveDue(double end, std::vector<WatchedActivation>& from, std::vector<WatchedActivation>& to) {
-  const auto due =
-      std::partition(from.begin(), from.end(),
-                     [end](const WatchedActivation& activation) { return activation.due > end; });
-  to.insert(to.end(), due, from.end());
-  from.erase(due, from.end());
+  MoveIf([end](double due) { return due <= end; }, from, to);
+}
+void MoveOthers(double end, std::vector<WatchedActivation>& from,
+                std::vector<WatchedActivation>& to) {
+  MoveIf([end](double due) { return !(due <= end); }, from, to);
 }
 
 }  // namespace
@@ -29,13 +48,22 @@ void DueQueue::Add(const WatchedActivation& activation) {
 }
 
 void DueQueue::TakeDue(double reading, double gain, std::vector<WatchedActivation>& due) {
+  const double step = std::isfinite(gain) ? gain : 0.0;
+  const double later_end = reading + kLaterIterations * step;
+  const double soon_end = reading + kSoonIterations * step;
   if (reading > later_end_) {
-    later_end_ = reading + kLaterIterations * gain;
+    later_end_ = later_end;
     MoveDue(later_end_, far_, later_);
+  } else if (later_end_ - reading > kTooMany * kLaterIterations * step) {
+    later_end_ = std::max(later_end, soon_end_);
+    MoveOthers(later_end_, later_, far_);
   }
   if (reading > soon_end_) {
-    soon_end_ = std::min(reading + kSoonIterations * gain, later_end_);
+    soon_end_ = std::min(soon_end, later_end_);
     MoveDue(soon_end_, later_, soon_);
+  } else if (soon_end_ - reading > kTooMany * kSoonIterations * step) {
+    soon_end_ = soon_end;
+    MoveOthers(soon_end_, soon_, later_);
   }
   MoveDue(reading, soon_, due);
 }

@@ -491,11 +491,11 @@ void EventDrivenNetwork::SaveDues(base::ByteSink& out) const {
 }
 
 absl::Status EventDrivenNetwork::Load(base::ByteSource& in) {
-  iteration_ = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  iteration_ = in.ReadIntWithin(0, kSavedCountMax);
   observed_ = in.ReadIntWithin(0, 1) == 1;
   observation_ = {in.ReadDouble(), in.ReadDouble()};
-  counts_.looks = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
-  flipped_ = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  counts_.looks = in.ReadIntWithin(0, kSavedCountMax);
+  flipped_ = in.ReadIntWithin(0, kSavedCountMax);
   const Observation saved = observation_;
   Vector horizon(horizon_.size());
   for (Vector* vector :
@@ -522,7 +522,7 @@ absl::Status EventDrivenNetwork::Load(base::ByteSource& in) {
 }
 
 absl::Status EventDrivenNetwork::LoadRecords(base::ByteSource& in) {
-  counts_.flips = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  counts_.flips = in.ReadIntWithin(0, kSavedCountMax);
   const int64_t count = in.ReadIntWithin(0, std::numeric_limits<int32_t>::max());
   for (int64_t k = 0; k < count && in.status().ok(); ++k) {
     const auto row = static_cast<uint32_t>(in.ReadIntWithin(0, instance_->width - 1));

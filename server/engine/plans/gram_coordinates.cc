@@ -293,7 +293,7 @@ absl::Status GramCoordinates::Load(base::ByteSource& in) {
   for (uint32_t& bits : ever_flipped_) {
     bits = static_cast<uint32_t>(in.ReadIntWithin(0, std::numeric_limits<uint32_t>::max()));
   }
-  flips_ = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
+  flips_ = in.ReadIntWithin(0, kSavedCountMax);
   const SavedObservation saved = ReadObservation(in);
   POLYAK_RETURN_IF_ERROR(in.status());
   for (int64_t block = 0; block < blocks_; ++block) {

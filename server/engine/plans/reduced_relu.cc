@@ -38,7 +38,7 @@ constexpr double kLookPerExample = 0.6;
 constexpr double kFlipPerExample = 50;
 constexpr double kProductEntry = 13;  // of m n: all of a pass by products but the product
 constexpr double kProductEntryPerExample = 0.035;
-constexpr double kNormal = 10;
+constexpr double kNormal = 6;              // of long fills
 constexpr double kMultiplication = 0.035;  // and an addition, in a large product of matrices
 // Three matrices m x n and the scratch: beyond this Gram coordinates are not entered.
 constexpr double kGramBytesMax = 1e9;
@@ -122,8 +122,8 @@ class ReducedReluStepper : public Stepper {
   absl::Status Load(base::ByteSource& in) override {
     ExpectReducedHead(kReducedReluState, method_, in);
     const int64_t form = in.ReadIntWithin(kEventForm, kGramForm);
-    iteration_ = in.ReadInt();
-    weighed_ = {in.ReadInt(), in.ReadInt()};
+    iteration_ = in.ReadIntWithin(0, kSavedCountMax);
+    weighed_ = {in.ReadIntWithin(0, kSavedCountMax), in.ReadIntWithin(0, kSavedCountMax)};
     POLYAK_RETURN_IF_ERROR(in.status());
     POLYAK_RETURN_IF_ERROR(events_->Load(in));
     if (form == kEventForm) {
@@ -241,10 +241,11 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   // Of the activations: what was seen of data on a sphere in the first hundred iterations, at
   // widths from 10^3 to 6.5 10^4. Others can have fifty times as many.
   const double looks = entries * std::min(1.0, 0.5 / std::sqrt(width));
-  constexpr double kOperation = kMultiplication / 2;  // as PlanCost counts them
+  constexpr double kOperation = kMultiplication / 2;  // what a flop of DENSE takes
   PlanCost cost;
-  cost.setup_operations =
-      StartCost(width, shape.examples, shape.inputs) / kOperation + 10 * square * shape.examples;
+  constexpr double kNormalOperations = 30;  // as DENSE counts those that it draws
+  cost.setup_operations = width * shape.inputs * (2 * shape.examples + kNormalOperations) +
+                          10 * square * shape.examples;
   cost.operations_per_iteration = 20 * square + std::min(looks * LookCost(shape.examples),
                                                          ProductStepCost(width, shape.examples)) /
                                                     kOperation;

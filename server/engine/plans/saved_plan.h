@@ -3,6 +3,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_format.h"
@@ -30,6 +31,9 @@ inline void ExpectReducedHead(int64_t plan_kind, const LinearMethod& method, bas
   in.ExpectDouble(method.momentum, "the momentum of a saved state");
   in.ExpectDouble(method.gradient_weight, "the method of a saved state");
 }
+
+// What a saved state may have counted: with room to count on.
+inline constexpr int64_t kSavedCountMax = std::numeric_limits<int64_t>::max() / 2;
 
 // One NaN is as good as another: both say that the run left the numbers.
 inline bool SameBits(double a, double b) {

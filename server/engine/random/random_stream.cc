@@ -1,11 +1,10 @@
 #include "server/engine/random/random_stream.h"
 
 #include <algorithm>
-#include <array>
 
 #include "server/engine/random/normal.h"
-#include "server/engine/random/normal_coefficients.h"
 #include "server/engine/random/normal_kernels.h"
+#include "server/engine/random/normal_quantiles.h"
 #include "server/engine/random/philox.h"
 
 namespace polyak::engine {
@@ -15,37 +14,7 @@ namespace {
 double ToUniform(uint64_t bits) { return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52; }
 
 // Blocks of the generator that are worked on at a time.
-constexpr int64_t kChunkBlocks = 256;
-constexpr int64_t kChunk = 2 * kChunkBlocks;
-using Chunk = std::array<double, kChunk>;
-
-int64_t RoundUp(int64_t count) { return (count + kNormalLanes - 1) / kNormalLanes * kNormalLanes; }
-
-// values[k] = NormalQuantile(probabilities[k]), k < count; what is beyond may change.
-void TakeQuantiles(const NormalKernels& kernels, int64_t count, const Chunk& probabilities,
-                   Chunk& values) {
-  kernels.central_quantiles(RoundUp(count), probabilities.data(), values.data());
-  // The others, about one in seven, are worked on side by side as well.
-  std::array<int64_t, kChunk> places;
-  Chunk outer;
-  int64_t found = 0;
-  for (int64_t k = 0; k < count; ++k) {
-    const double p = probabilities[static_cast<size_t>(k)];
-    const double q = p - 0.5;
-    places[static_cast<size_t>(found)] = k;
-    outer[static_cast<size_t>(found)] = p;
-    found += static_cast<int64_t>(q < -kCentralHalfWidth || q > kCentralHalfWidth);
-  }
-  std::fill(outer.begin() + found, outer.begin() + RoundUp(found), 0.05);
-  Chunk quantiles;
-  kernels.outer_quantiles(RoundUp(found), outer.data(), quantiles.data());
-  for (int64_t k = 0; k < found; ++k) {
-    const auto place = static_cast<size_t>(places[static_cast<size_t>(k)]);
-    const double p = probabilities[place];
-    values[place] = p < kOutermost || p > 1 - kOutermost ? NormalQuantile(p)
-                                                         : quantiles[static_cast<size_t>(k)];
-  }
-}
+constexpr int64_t kChunkBlocks = kQuantilesMax / 2;
 
 }  // namespace
 
@@ -78,8 +47,8 @@ void RandomStream::FillNormal(uint64_t first, std::span<double> out) const {
   }
   // Two values a block of the generator.
   const NormalKernels& kernels = WidestNormalKernels();
-  Chunk uniform;
-  Chunk values;
+  QuantileValues uniform;
+  QuantileValues values;
   while (k + 1 < out.size()) {
     const uint64_t block = (first + k) / 2;
     constexpr uint64_t kAllBlocks = uint64_t{1} << 63;  // then positions begin anew
@@ -87,9 +56,9 @@ void RandomStream::FillNormal(uint64_t first, std::span<double> out) const {
         std::min({static_cast<uint64_t>(kChunkBlocks), static_cast<uint64_t>((out.size() - k) / 2),
                   kAllBlocks - block});
     const auto count = static_cast<int64_t>(2 * blocks);
-    kernels.fill_uniform({purpose_, index_, key_}, block, RoundUp(static_cast<int64_t>(blocks)),
+    kernels.fill_uniform({purpose_, index_, key_}, block, WholeLanes(static_cast<int64_t>(blocks)),
                          uniform.data());
-    TakeQuantiles(kernels, count, uniform, values);
+    TakeNormalQuantiles(kernels, count, uniform, values);
     std::copy_n(values.data(), count, out.data() + k);
     k += static_cast<size_t>(count);
   }

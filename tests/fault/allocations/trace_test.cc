@@ -230,7 +230,8 @@ class RepairScenario : public Scenario {
     if (!remains.ok()) {
       return remains.status();
     }
-    auto opened = FileTraceRepair::Open(files_, path_, kUid, kColumns, *remains, "e", kAllRows);
+    auto opened =
+        FileTraceRepair::Open(files_, path_, kUid, kColumns, *remains, "e", kAllRows, Attempt());
     if (!opened.ok()) {
       return opened.status();
     }

@@ -159,6 +159,9 @@ class FullRunStore : public storage::MemoryRunStore {
  public:
   FullRunStore() : storage::MemoryRunStore(engine::kTraceColumns) {}
   absl::StatusOr<std::shared_ptr<storage::Trace>> OpenTrace(const v1::TrainingJob& job) override {
+    if (taken_over-- > 0) {
+      return absl::AbortedError("another attempt at this run has begun since");
+    }
     if (refusals > 0) {
       --refusals;
       return absl::ResourceExhaustedError("no space for the trace");
@@ -166,6 +169,7 @@ class FullRunStore : public storage::MemoryRunStore {
     return storage::MemoryRunStore::OpenTrace(job);
   }
   std::atomic<int> refusals = 0;
+  std::atomic<int> taken_over = 0;
 };
 
 class FullDiskTest : public JobsTest {
@@ -199,6 +203,16 @@ TEST_F(FullDiskTest, ATraceThatCanNotBeMadeWaitsForRoom) {
   ASSERT_TRUE(Create(Request(kShort, "a")).ok());
   EXPECT_EQ(WaitForEnd("trainingJobs/a")->state(), v1::TrainingJob::STATE_SUCCEEDED);
   EXPECT_EQ(runs_.refusals, 0);
+}
+
+TEST_F(FullDiskTest, AJobWhoseRunAnotherAttemptHasIsNotEndedByThisOne) {
+  runs_.taken_over = 1;
+  ASSERT_TRUE(Create(Request(kShort, "a")).ok());
+  ASSERT_TRUE(Create(Request(kShort, "b")).ok());
+  EXPECT_EQ(WaitForEnd("trainingJobs/b")->state(), v1::TrainingJob::STATE_SUCCEEDED);
+  const auto job = *Get("trainingJobs/a");
+  EXPECT_EQ(job->state(), v1::TrainingJob::STATE_RUNNING);
+  EXPECT_FALSE(job->has_end_time());
 }
 
 TEST_F(FullDiskTest, AWaitingJobWhoseCancelCanNotBeStoredIsNotCancelledAndNotLost) {

@@ -1,6 +1,7 @@
 #include "server/storage/attempts.h"
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -44,7 +45,7 @@ TEST(Attempts, KnowAnEarlierOneThoughOthersHaveGoneInBetween) {
   EXPECT_TRUE(absl::IsAborted(first.WhileNewest(Nothing)));
 }
 
-TEST(Attempts, ALaterOneWaitsForAWriteThatHasBegun) {
+TEST(Attempts, OfManyThreadsNeverWriteSideBySide) {
   Attempts attempts;
   int writing = 0;  // under the attempts' own lock alone: ThreadSanitizer looks on
   std::atomic<int> written = 0;
@@ -67,6 +68,27 @@ TEST(Attempts, ALaterOneWaitsForAWriteThatHasBegun) {
     thread.join();
   }
   EXPECT_GT(written, 0);
+}
+
+TEST(Attempts, ALaterOneWaitsForAWriteThatHasBegun) {
+  Attempts attempts;
+  const Attempt first = attempts.Begin("u");
+  std::atomic<bool> begun = false;
+  std::thread later;
+  EXPECT_TRUE(first
+                  .WhileNewest([&] {
+                    later = std::thread([&] {
+                      attempts.Begin("u");
+                      begun = true;
+                    });
+                    // Long enough for one that does not wait.
+                    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+                    EXPECT_FALSE(begun);
+                    return absl::OkStatus();
+                  })
+                  .ok());
+  later.join();
+  EXPECT_TRUE(absl::IsAborted(first.WhileNewest(Nothing)));
 }
 
 }  // namespace

@@ -77,6 +77,26 @@ TEST_F(FileRunStoreTest, ARemovedRunLeavesNothingToALateWriter) {
   EXPECT_THAT(*store_->ListUids(), IsEmpty());
 }
 
+TEST_F(FileRunStoreTest, ARemovedRunLeavesNothingToItsRepair) {
+  {
+    auto trace = *store_->OpenTrace(MakeJob());
+    Append(*trace, 1, 5);
+    ASSERT_TRUE(trace->Publish(0.5).ok());
+    ASSERT_TRUE(trace->Sync().ok());
+  }
+  v1::TrainingJob ended = MakeJob();
+  ended.mutable_end_time()->set_seconds(1);
+  ended.mutable_summary()->set_iterations(4);
+  const auto repair = store_->OpenRepair(ended);
+  ASSERT_TRUE(repair.ok()) << repair.status();
+  ASSERT_TRUE(store_->Remove("u").ok());
+  const absl::Status kept = (*repair)->trace().WhileNewest([this] {
+    return store_->WriteCheckpoint("u", 4, 0, [](base::ByteSink& sink) { sink.WriteInt(1); });
+  });
+  EXPECT_TRUE(absl::IsAborted(kept)) << kept;
+  EXPECT_THAT(*store_->ListUids(), IsEmpty());
+}
+
 TEST_F(FileRunStoreTest, ARunThatIsSetAsideIsOutOfTheWayAndStillThere) {
   ASSERT_TRUE(store_->OpenTrace(MakeJob()).ok());
   ASSERT_TRUE(

@@ -30,7 +30,8 @@ class TraceRepairTest : public ::testing::Test {
   }
   TraceRemains Look() { return LookAtRemains(disk_, kPath, kUid, kColumns).value(); }
   absl::StatusOr<std::unique_ptr<TraceRepair>> Open(int64_t rows = kRows) {
-    return FileTraceRepair::Open(disk_, kPath, kUid, kColumns, Look(), "another description", rows);
+    return FileTraceRepair::Open(disk_, kPath, kUid, kColumns, Look(), "another description", rows,
+                                 Attempt());
   }
 
   testing_support::SimulatedDisk disk_;

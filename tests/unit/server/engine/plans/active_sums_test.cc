@@ -1,5 +1,6 @@
 #include "server/engine/plans/active_sums.h"
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 

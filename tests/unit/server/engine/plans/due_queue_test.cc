@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -75,6 +76,19 @@ TEST(DueQueue, IsAsAListThatIsLookedThroughWholly) {
     EXPECT_EQ(activation.due, all.at(activation.row));
   });
   EXPECT_EQ(visited, all.size());
+}
+
+TEST(DueQueue, TakesNothingForAReadingThatIsNoNumber) {
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  DueQueue queue;
+  queue.Add(At(1, 1));
+  queue.Add(At(2, 2));
+  EXPECT_TRUE(RowsTaken(queue, 0.5, kNaN).empty());
+  EXPECT_TRUE(RowsTaken(queue, kNaN, 1).empty());
+  EXPECT_EQ(RowsTaken(queue, 1, 0.1), std::vector<uint32_t>{1});
+  EXPECT_TRUE(RowsTaken(queue, 1.5, kInfinity).empty());
+  EXPECT_EQ(RowsTaken(queue, kInfinity, kInfinity), std::vector<uint32_t>{2});
 }
 
 }  // namespace
