@@ -109,5 +109,32 @@ TEST(ReducedReluPlan, TakesLittleForVeryWideNetworks) {
             0.1 * DenseCost(spec, PolyakMomentumSpec{})->operations_per_iteration);
 }
 
+// Which plan takes less was measured at each of these (processor time, docs/performance.md).
+TEST(ReducedReluPlan, CostsLessThanDenseWhereItDoes) {
+  struct Case {
+    int64_t width;
+    int64_t examples;
+    int64_t inputs;
+    double correlation;
+    bool reduced;
+  };
+  for (const Case& at : {Case{65'536, 100, 784, 0, true}, Case{65'536, 20, 20, 0, true},
+                         Case{100'000'000, 20, 20, 0, true}, Case{20'000, 64, 20, 0, false},
+                         Case{20'000, 64, 20, 0.9, false}, Case{4'000, 64, 8, 0, false}}) {
+    SCOPED_TRACE(at.width);
+    ReluNetworkSpec spec;
+    SyntheticDataSpec data;
+    data.kind = SyntheticKind::kUnitSphere;
+    data.examples = at.examples;
+    data.input_dimension = at.inputs;
+    data.correlation = at.correlation;
+    spec.dataset.source = data;
+    spec.width = at.width;
+    const double reduced = ReducedReluCost(spec, PolyakMomentumSpec{})->operations_per_iteration;
+    const double dense = DenseCost(spec, PolyakMomentumSpec{})->operations_per_iteration;
+    EXPECT_EQ(reduced < dense, at.reduced) << reduced << " and " << dense;
+  }
+}
+
 }  // namespace
 }  // namespace polyak::engine
