@@ -135,13 +135,7 @@ class DenseDeepLinearStepper : public Stepper {
       start_ = InitialDeepLinearWeights(*instance_);
     }
     for (size_t l = start_.size(); at_start_ && l < layers_.size(); ++l) {
-      const TiledMatrix& weights = layers_[l].weights();
-      Matrix& start = start_.emplace_back(weights.rows(), weights.cols());
-      for (int64_t j = 0; j < weights.cols(); ++j) {
-        for (int64_t i = 0; i < weights.rows(); ++i) {
-          start(i, j) = weights(i, j);
-        }
-      }
+      start_.push_back(layers_[l].weights().ToMatrix());
     }
     double squares = 0;
     for (size_t l = 0; l < layers_.size(); ++l) {

@@ -150,14 +150,10 @@ class DenseReluStepper : public Stepper {
   double DistanceFromStart() {
     const TiledMatrix& weights = layers_.front().weights();
     if (start_.size() == 0) {
-      start_.resize(weights.rows(), weights.cols());
       if (at_start_) {
-        for (int64_t j = 0; j < weights.cols(); ++j) {
-          for (int64_t r = 0; r < weights.rows(); ++r) {
-            start_(r, j) = weights(r, j);
-          }
-        }
+        start_ = weights.ToMatrix();
       } else {
+        start_.resize(weights.rows(), weights.cols());
         FillInitialHiddenWeights(*instance_, 0, start_);
       }
     }

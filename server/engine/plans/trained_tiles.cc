@@ -11,6 +11,15 @@ namespace {
 // Strips that are moved and then multiplied, while they are in the first cache.
 constexpr int64_t kChunkStrips = 4;
 
+// What all panels have in common; each fills in its places.
+TileMove MoveBy(const LinearMethod& method, int64_t depth) {
+  return {{method.step_size, method.momentum, method.gradient_weight, method.memory_weight},
+          depth,
+          nullptr,
+          nullptr,
+          nullptr};
+}
+
 }  // namespace
 
 TrainedTiles::TrainedTiles(int64_t rows, int64_t cols, bool with_memory) : weights_(rows, cols) {
@@ -34,12 +43,7 @@ void TrainedTiles::MoveAndAddProduct(int64_t first_strip, int64_t last_strip,
                                      const StripMatrix& slope, const StripMatrix& right,
                                      StripMatrix& out) {
   const TileKernels& kernels = WidestTileKernels();
-  TileMove move = {
-      {method.step_size, method.momentum, method.gradient_weight, method.memory_weight},
-      slope.cols(),
-      nullptr,
-      nullptr,
-      nullptr};
+  TileMove move = MoveBy(method, slope.cols());
   for (int64_t p = 0; p < weights_.panels(); ++p) {
     const int64_t row = p * (kPanelColumnsMax / kTileRows);
     move.slope = slope.strip(row);
@@ -55,12 +59,8 @@ void TrainedTiles::MoveAndAddProduct(int64_t first_strip, int64_t last_strip,
 
 void TrainedTiles::Move(int64_t first_strip, int64_t last_strip, const LinearMethod& method,
                         const double* left, const StripMatrix& slope) {
-  TileMove move = {
-      {method.step_size, method.momentum, method.gradient_weight, method.memory_weight},
-      slope.cols(),
-      left,
-      nullptr,
-      nullptr};
+  TileMove move = MoveBy(method, slope.cols());
+  move.left = left;
   for (int64_t p = 0; p < weights_.panels(); ++p) {
     move.slope = slope.strip(p * (kPanelColumnsMax / kTileRows));
     move.memory = memory_.has_value() ? memory_->tile(p, first_strip) : nullptr;

@@ -9,6 +9,7 @@
 
 #include "server/engine/random/normal_coefficients.h"
 #include "server/engine/random/normal_kernels.h"
+#include "server/engine/random/philox_constants.h"
 
 // Each source that includes this must have code of its own, for its own registers.
 // NOLINTBEGIN(google-build-namespaces,misc-definitions-in-headers)
@@ -68,15 +69,15 @@ inline void FillUniform(const PhiloxStream& stream, uint64_t first_block, int64_
     Words counter[4] = {block, block >> 32, Words{} + stream.purpose, Words{} + stream.index};
     auto key0 = static_cast<uint32_t>(stream.key);
     auto key1 = static_cast<uint32_t>(stream.key >> 32);
-    for (int round = 0; round < 10; ++round) {
-      const Words product0 = MultiplyLow(Words{} + uint64_t{0xD2511F53}, counter[0]);
-      const Words product1 = MultiplyLow(Words{} + uint64_t{0xCD9E8D57}, counter[2]);
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+      const Words product0 = MultiplyLow(Words{} + uint64_t{kPhiloxMultiplier0}, counter[0]);
+      const Words product1 = MultiplyLow(Words{} + uint64_t{kPhiloxMultiplier1}, counter[2]);
       counter[0] = (product1 >> 32) ^ counter[1] ^ uint64_t { key0 };
       counter[1] = product1;
       counter[2] = (product0 >> 32) ^ counter[3] ^ uint64_t { key1 };
       counter[3] = product0;
-      key0 += 0x9E3779B9;
-      key1 += 0xBB67AE85;
+      key0 += kPhiloxWeyl0;
+      key1 += kPhiloxWeyl1;
     }
     for (int half = 0; half < 2; ++half) {
       const Words bits = (counter[2 * half + 1] << 32) | (counter[2 * half] & kLow);
