@@ -98,22 +98,32 @@ Progress Trainer::Advance(int64_t records) {
     if (progress_.iteration >= 0) {
       stepper_->Step();
     }
-    const Observation observation = stepper_->Observe();
-    const int64_t iteration = ++progress_.iteration;
-    if (iteration == 0) {
-      Start(observation);
-    }
-    const double stacked_norm = StackedNorm(observation.residual_norm);
-    rates_->Add(stacked_norm);
-    checker_->Add(iteration, observation.residual_norm, stacked_norm);
-    const std::array<double, kTraceColumns> row = {observation.loss, observation.residual_norm,
-                                                   rates_->column()};
-    sink_.Append(row);
-    progress_.reason = Check(iteration, observation, stacked_norm);
-    previous_residual_norm_ = observation.residual_norm;
-    last_ = observation;
+    Record(stepper_->Observe());
   }
   return progress_;
+}
+
+Stepper::Product Trainer::Begin() {
+  if (progress_.iteration >= 0) {
+    stepper_->Step();
+  }
+  return stepper_->BeginObserve();
+}
+
+void Trainer::Record(const Observation& observation) {
+  const int64_t iteration = ++progress_.iteration;
+  if (iteration == 0) {
+    Start(observation);
+  }
+  const double stacked_norm = StackedNorm(observation.residual_norm);
+  rates_->Add(stacked_norm);
+  checker_->Add(iteration, observation.residual_norm, stacked_norm);
+  const std::array<double, kTraceColumns> row = {observation.loss, observation.residual_norm,
+                                                 rates_->column()};
+  sink_.Append(row);
+  progress_.reason = Check(iteration, observation, stacked_norm);
+  previous_residual_norm_ = observation.residual_norm;
+  last_ = observation;
 }
 
 RunSummary Trainer::summary() const {
