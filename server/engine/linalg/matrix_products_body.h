@@ -135,16 +135,22 @@ void ProductOfAll(const ProductBlock& block, int64_t row, int64_t count,
   ProductOfRest<groups, kProductColumns - 1>(block, row, count - c, vectors + c, products + c);
 }
 
+// As many rows from `row` on as tiles of this size take; returns the first that is left.
 template <int groups>
-void ProductOfBlock(const ProductBlock& block, int64_t count, const double* const* vectors,
-                    double* const* products) {
-  int64_t row = 0;
+int64_t ProductOfTiles(const ProductBlock& block, int64_t row, int64_t count,
+                       const double* const* vectors, double* const* products) {
   for (; row + groups * kLanes <= block.size; row += groups * kLanes) {
     ProductOfAll<groups>(block, row, count, vectors, products);
   }
-  for (; row + kLanes <= block.size; row += kLanes) {
-    ProductOfAll<1>(block, row, count, vectors, products);
-  }
+  return row;
+}
+
+template <int groups>
+void ProductOfBlock(const ProductBlock& block, int64_t count, const double* const* vectors,
+                    double* const* products) {
+  int64_t row = ProductOfTiles<groups>(block, 0, count, vectors, products);
+  row = ProductOfTiles<(groups + 1) / 2>(block, row, count, vectors, products);
+  row = ProductOfTiles<1>(block, row, count, vectors, products);
   if (row < block.size && block.steps == block.size) {
     // The sums are made in one go, so that some may be made twice.
     ProductOfAll<1>(block, block.size - kLanes, count, vectors, products);
