@@ -31,6 +31,8 @@ constexpr size_t kChunkValues = 65'536;
 
 // Before a try: how long a connection may take to come about.
 constexpr absl::Duration kReconnectMax = absl::Seconds(1);
+// A try that lasts longer had a connection: gRPC gives one up after 20 s.
+constexpr absl::Duration kConnectMax = absl::Seconds(30);
 
 uint64_t RandomSeed() {
   std::random_device device;
@@ -85,16 +87,24 @@ void Client::Reconnect(absl::Time end, const std::stop_token& stop) {
 absl::Status Client::Retrying(absl::Duration try_timeout,
                               const std::function<grpc::Status(grpc::ClientContext&)>& call) {
   Backoff backoff(RandomSeed());
-  const absl::Time give_up = absl::Now() + options_.give_up_after;
+  absl::Time give_up = absl::InfiniteFuture();
   while (true) {
     grpc::ClientContext context;
     if (try_timeout != absl::InfiniteDuration()) {
       context.set_deadline(absl::ToChronoTime(absl::Now() + try_timeout));
     }
+    const absl::Time begun = absl::Now();
     const absl::Status status = ToAbslStatus(call(context));
     if (status.ok() || !MayRetry(status)) {
       return status;
     }
+    // From the first failure, and anew after a try that was under way for long, longer than any
+    // that only waited for a connection.
+    if (absl::Now() - begun > std::max(options_.give_up_after, kConnectMax)) {
+      give_up = absl::InfiniteFuture();
+      backoff.Reset();
+    }
+    give_up = std::min(give_up, absl::Now() + options_.give_up_after);
     const absl::Duration pause =
         std::max(backoff.Next(), RetryDelay(status).value_or(absl::ZeroDuration()));
     if (absl::Now() + pause > give_up) {

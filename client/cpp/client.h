@@ -50,9 +50,9 @@ class Client {
   // Submits a job. An empty request_id is filled with a random one first, so that a retry never
   // makes a second job.
   absl::StatusOr<v1::TrainingJob> Submit(v1::CreateTrainingJobRequest request);
-  // Each call below blocks until it is answered, for up to give_up_after where the server can't be
-  // reached. Errors: the server's, with its details, and UNAVAILABLE or DEADLINE_EXCEEDED of the
-  // last try.
+  // Each call below blocks until it is answered; where the server can't be reached, until
+  // give_up_after has passed since its first failure. Errors: the server's, with its details, and
+  // UNAVAILABLE or DEADLINE_EXCEEDED of the last try.
   absl::StatusOr<v1::TrainingJob> Get(const std::string& name);
   absl::StatusOr<v1::ListTrainingJobsResponse> List(const v1::ListTrainingJobsRequest& request);
   absl::StatusOr<v1::TrainingJob> Cancel(const std::string& name);

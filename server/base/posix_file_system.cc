@@ -143,15 +143,17 @@ int Flags(FileSystem::Mode mode) {
 absl::StatusOr<std::unique_ptr<File>> PosixFileSystem::Open(const std::string& path, Mode mode) {
   // Made first, so that want of memory leaves no descriptor open, and no empty file behind.
   auto file = std::make_unique<PosixFile>(path);
-  const int descriptor =
-      Repeat([&] { return open(path.c_str(), Flags(mode) | O_CLOEXEC, S_IRUSR | S_IWUSR); });
+  // O_NONBLOCK, which files know nothing of: a pipe would wait for somebody at its other end.
+  const int flags = Flags(mode) | O_CLOEXEC | O_NONBLOCK;
+  const int descriptor = Repeat([&] { return open(path.c_str(), flags, S_IRUSR | S_IWUSR); });
   if (descriptor < 0) {
     return Error("open", path, errno);
   }
   file->set_descriptor(descriptor);
   struct stat status = {};
-  if (fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
-    return Error("open", path, EISDIR);  // for reading, the kernel would open it
+  if (fstat(descriptor, &status) == 0 && (S_ISDIR(status.st_mode) || S_ISFIFO(status.st_mode))) {
+    return absl::UnavailableError(absl::StrCat("open ", path, ": it is not a file, but a ",
+                                               S_ISDIR(status.st_mode) ? "directory" : "pipe"));
   }
   return std::unique_ptr<File>(std::move(file));
 }

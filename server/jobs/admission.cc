@@ -358,9 +358,7 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
       MakeWay();
     }
     admission->done(WithLiveState(form));
-    if (!draining()) {  // else the workers may be gone
-      workers_.Submit([this] { RunNext(); });
-    }
+    Schedule(&Jobs::RunNext);
   });
 }
 

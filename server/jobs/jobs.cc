@@ -256,15 +256,21 @@ void Jobs::Requeue(const std::shared_ptr<Job>& job) {
     ++places_taken_;
     MakeWay();
   }
-  if (!draining()) {  // else the workers may be gone
-    workers_.Submit([this] { RunNext(); });
+  Schedule(&Jobs::RunNext);
+}
+
+// Under the lock that Drain takes: once it has returned the workers may be gone.
+void Jobs::Schedule(void (Jobs::*work)()) {
+  const base::MutexLock lock(&mutex_);
+  if (!draining()) {
+    workers_.Submit([this, work] { (this->*work)(); });
   }
 }
 
 void Jobs::Delete(const std::string& name, Done done) {
   Get(name, [this, name, done = std::move(done)](const auto& snapshot) {
     if (absl::IsDataLoss(snapshot.status())) {
-      return ForgetDamaged(name, "", done);
+      return ForgetDamaged(name, "", absl::OkStatus(), done);
     }
     if (!snapshot.ok()) {
       return done(snapshot.status());
@@ -277,8 +283,9 @@ void Jobs::Delete(const std::string& name, Done done) {
     }
     Forget(*snapshot, [this, job = *snapshot, done](const absl::Status& forgotten,
                                                     const absl::Status& /*removed*/) {
-      // What was in memory is whole, and the row on the disk is not.
-      absl::IsDataLoss(forgotten) ? ForgetDamaged(job->name(), job->uid(), done) : done(forgotten);
+      // What was in memory is whole, and the row on the disk may not be.
+      absl::IsDataLoss(forgotten) ? ForgetDamaged(job->name(), job->uid(), forgotten, done)
+                                  : done(forgotten);
     });
   });
 }

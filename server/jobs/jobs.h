@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -48,8 +49,9 @@ struct JobsOptions {
   // Told of every run that Recover found without a job, and whether it could be set aside. May be
   // empty.
   std::function<void(const std::string& uid, const absl::Status& status)> on_set_aside;
-  // Told of every job that Retain has forgotten. May be empty.
-  std::function<void(const v1::TrainingJob&)> on_forget;
+  // Told of every job that Retain has forgotten, or, once, could not, since the catalogue is
+  // damaged where that would change it: status is DataLoss then. May be empty.
+  std::function<void(const v1::TrainingJob&, const absl::Status& status)> on_forget;
   // Told of the repairs of damaged records, on a worker's thread. May be empty.
   //   why: of those that are refused or put off.
   std::function<void(const v1::TrainingJob&, RepairStep step, const absl::Status& why)> on_repair;
@@ -201,17 +203,23 @@ class Jobs {
   // The same for a job whose row is damaged.
   //   known_uid: as far as it is known, else "": then the row's is taken if it looks like one.
   //   Files of a uid that can't be read are orphans, which the next start sets aside.
-  void ForgetDamaged(const std::string& name, const std::string& known_uid, Done done);
+  //   why: the answer if the row is whole all the same; OK: that it is gone.
+  void ForgetDamaged(const std::string& name, const std::string& known_uid, const absl::Status& why,
+                     Done done);
   bool IsUnfinishedUid(const std::string& uid) const;
   // Retain's chain: ends with EndRetain, which ~Jobs waits for.
   void RetainNext();
   void EndRetain();
   bool MustGo(const v1::TrainingJob& job) const;
   // The files of a job that was forgotten could not be removed, or could.
+  int64_t CountUnforgettable() const;
+  void NoteUnforgettable(const storage::JobSnapshot& job, const absl::Status& why);
   void NoteForgotten(const storage::JobSnapshot& job, const absl::Status& removed);
   // Tries again to remove the files of a forgotten job that could not be removed.
   void RemoveStuckFiles();
   void CancelUnfinished(const std::shared_ptr<Job>& job, JobDone done);
+  // Has a worker do it, unless the server is about to go.
+  void Schedule(void (Jobs::*work)()) ABSL_LOCKS_EXCLUDED(mutex_);
   // Back to the head of the queue.
   void Requeue(const std::shared_ptr<Job>& job);
   void TakeUp(const storage::StoredJob& stored);
@@ -292,6 +300,8 @@ class Jobs {
   // Of a forgotten job whose files could not be removed: until they are, none is forgotten for its
   // room. Empty: there is none.
   std::string stuck_uid_ ABSL_GUARDED_BY(mutex_);
+  // Jobs that a damaged catalogue does not let go: others go in their place.
+  std::unordered_set<std::string> unforgettable_uids_ ABSL_GUARDED_BY(mutex_);
 
   Pulse pulse_;
   // Goes between the threads that ask the store and everything that the store's answers touch:

@@ -85,7 +85,7 @@ absl::Status Jobs::NoteDamage(const storage::JobSnapshot& job, int repaired,
     }
   }
   if (asks) {
-    workers_.Submit([this] { RepairNext(); });
+    Schedule(&Jobs::RepairNext);
   }
   return absl::DataLossError(absl::StrCat(std::string{error.message()}, outcome));
 }
@@ -121,7 +121,7 @@ void Jobs::RepairNext() {
     }
   }
   if (job == nullptr) {
-    workers_.Submit([this] { RepairNext(); });  // behind the jobs that wait
+    Schedule(&Jobs::RepairNext);  // behind the jobs that wait
     return;
   }
   EndRepair(job, Repair(*job, *stop));
@@ -154,10 +154,9 @@ absl::Status Jobs::Repair(const v1::TrainingJob& job, const base::StopToken& sto
   });
   absl::Status status = known.get_future().get();
   if (status.ok()) {
-    status = MakeRoomToRepair(job, stop);
-  }
-  if (status.ok()) {
-    status = runner::Recompute(job, runs_, stop, clock_, options_.limits.datasets);
+    // Other jobs make room for one that can be mended alone.
+    status = runner::Recompute(job, runs_, stop, clock_, options_.limits.datasets,
+                               [&] { return MakeRoomToRepair(job, stop); });
   }
   const base::MutexLock lock(&mutex_);
   reserved_bytes_ -= needed;
@@ -201,9 +200,7 @@ void Jobs::EndRepair(const storage::JobSnapshot& job, const absl::Status& status
                                            : RepairStep::kPutOff,
                        status);
   }
-  if (!draining()) {
-    workers_.Submit([this] { RepairNext(); });
-  }
+  Schedule(&Jobs::RepairNext);
 }
 
 }  // namespace polyak::jobs

@@ -45,7 +45,8 @@ bool Jobs::IsUnfinishedUid(const std::string& uid) const {
                      [&uid](const auto& entry) { return entry.second->snapshot()->uid() == uid; });
 }
 
-void Jobs::ForgetDamaged(const std::string& name, const std::string& known_uid, Done done) {
+void Jobs::ForgetDamaged(const std::string& name, const std::string& known_uid,
+                         const absl::Status& why, Done done) {
   if (FindUnfinished(name) != nullptr) {
     return done(FailedPrecondition(
         "JOB_ACTIVE", name,
@@ -53,8 +54,11 @@ void Jobs::ForgetDamaged(const std::string& name, const std::string& known_uid, 
                      " has not ended, and its row in the catalogue is damaged; accepted: an "
                      "ended job (cancel it first, or restart the server)")));
   }
-  store_.RemoveDamaged(name, [this, name, known_uid, done = std::move(done)](
+  store_.RemoveDamaged(name, [this, name, known_uid, why, done = std::move(done)](
                                  const absl::StatusOr<std::string>& stored_uid) {
+    if (absl::IsNotFound(stored_uid.status()) && !why.ok()) {
+      return done(WithDetails(why));  // its row is whole: something else is damaged, and it stays
+    }
     if (!stored_uid.ok()) {
       return done(absl::IsNotFound(stored_uid.status()) ? JobNotFound(name, true)
                                                         : WithDetails(stored_uid.status()));
@@ -112,34 +116,37 @@ void Jobs::RemoveStuckFiles() {
 }
 
 void Jobs::RetainNext() {
-  // Two: one of them may be under repair, which takes the room that is missing only for a while.
-  store_.ListEnded(2, [this](const absl::StatusOr<storage::ListResult>& ended) {
-    if (!ended.ok() || draining()) {
-      return EndRetain();
-    }
-    const auto first = std::find_if(ended->jobs.begin(), ended->jobs.end(),
-                                    [this](const auto& job) { return MustGo(*job); });
-    if (first == ended->jobs.end()) {
-      return EndRetain();
-    }
-    const storage::JobSnapshot& job = *first;
-    // The next one after the files of this one are gone: only then is it known whether that was
-    // enough. Where they can't be removed, no other job is given up for their room.
-    Forget(job, [this, job](const absl::Status& forgotten, const absl::Status& removed) {
-      if (forgotten.ok()) {
-        NoteForgotten(job, removed);
-      }
-      if (!forgotten.ok() || !removed.ok() || draining()) {
-        return EndRetain();
-      }
-      RetainNext();
-    });
-  });
+  // One of them may be under repair, which takes the room that is missing only for a while.
+  store_.ListEnded(
+      2 + CountUnforgettable(), [this](const absl::StatusOr<storage::ListResult>& ended) {
+        if (!ended.ok() || draining()) {
+          return EndRetain();
+        }
+        const auto first = std::find_if(ended->jobs.begin(), ended->jobs.end(),
+                                        [this](const auto& job) { return MustGo(*job); });
+        if (first == ended->jobs.end()) {
+          return EndRetain();
+        }
+        const storage::JobSnapshot& job = *first;
+        // The next one after the files of this one are gone: only then is it known whether that was
+        // enough. Where they can't be removed, no other job is given up for their room.
+        Forget(job, [this, job](const absl::Status& forgotten, const absl::Status& removed) {
+          if (forgotten.ok()) {
+            NoteForgotten(job, removed);
+          }
+          if (absl::IsDataLoss(forgotten)) {
+            NoteUnforgettable(job, forgotten);
+          } else if (!forgotten.ok() || !removed.ok() || draining()) {
+            return EndRetain();
+          }
+          RetainNext();
+        });
+      });
 }
 
 void Jobs::NoteForgotten(const storage::JobSnapshot& job, const absl::Status& removed) {
   if (options_.on_forget) {
-    options_.on_forget(*job);
+    options_.on_forget(*job, absl::OkStatus());
   }
   if (!removed.ok()) {
     const base::MutexLock lock(&mutex_);
@@ -147,7 +154,26 @@ void Jobs::NoteForgotten(const storage::JobSnapshot& job, const absl::Status& re
   }
 }
 
+int64_t Jobs::CountUnforgettable() const {
+  const base::MutexLock lock(&mutex_);
+  return std::ssize(unforgettable_uids_);
+}
+
+void Jobs::NoteUnforgettable(const storage::JobSnapshot& job, const absl::Status& why) {
+  if (options_.on_forget) {
+    options_.on_forget(*job, why);
+  }
+  const base::MutexLock lock(&mutex_);
+  unforgettable_uids_.insert(job->uid());
+}
+
 bool Jobs::MustGo(const v1::TrainingJob& job) const {
+  {
+    const base::MutexLock lock(&mutex_);
+    if (unforgettable_uids_.contains(job.uid())) {
+      return false;
+    }
+  }
   const absl::Time ended =
       absl::FromUnixNanos(google::protobuf::util::TimeUtil::TimestampToNanoseconds(job.end_time()));
   if (ended + options_.retention < clock_.WallTime()) {
@@ -201,10 +227,14 @@ absl::Status Jobs::ForgetFirstEnded(const std::string& but_uid) {
   }
   std::promise<absl::StatusOr<storage::ListResult>> listed;
   store_.ListEnded(
-      2, [&listed](const absl::StatusOr<storage::ListResult>& ended) { listed.set_value(ended); });
+      2 + CountUnforgettable(),
+      [&listed](const absl::StatusOr<storage::ListResult>& ended) { listed.set_value(ended); });
   POLYAK_ASSIGN_OR_RETURN(const storage::ListResult ended, listed.get_future().get());
-  const auto first = std::find_if(ended.jobs.begin(), ended.jobs.end(),
-                                  [&but_uid](const auto& job) { return job->uid() != but_uid; });
+  const auto first =
+      std::find_if(ended.jobs.begin(), ended.jobs.end(), [this, &but_uid](const auto& job) {
+        const base::MutexLock lock(&mutex_);
+        return job->uid() != but_uid && !unforgettable_uids_.contains(job->uid());
+      });
   if (first == ended.jobs.end()) {
     return absl::ResourceExhaustedError(
         "the files of all jobs take what they may, and no other ended job can make room");
@@ -216,6 +246,10 @@ absl::Status Jobs::ForgetFirstEnded(const std::string& but_uid) {
   const auto [forgotten, removed] = gone.get_future().get();
   if (absl::IsNotFound(forgotten)) {
     return absl::OkStatus();  // somebody else has deleted it
+  }
+  if (absl::IsDataLoss(forgotten)) {
+    NoteUnforgettable(*first, forgotten);
+    return absl::OkStatus();  // the next one, then
   }
   POLYAK_RETURN_IF_ERROR(forgotten);
   NoteForgotten(*first, removed);

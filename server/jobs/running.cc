@@ -1,9 +1,6 @@
-#include <future>
-#include <new>
 #include <unordered_set>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
 #include "server/jobs/errors.h"
 #include "server/jobs/group.h"
@@ -19,12 +16,12 @@ namespace polyak::jobs {
 void Jobs::PutOff(const std::shared_ptr<Job>& job, const absl::Status& why) {
   job->set_pause_reason(std::string{why.message()});
   clock_.Sleep(runner::kBetweenAttempts);
-  const base::MutexLock lock(&mutex_);
-  if (!draining()) {  // else the workers may be gone
+  {
+    const base::MutexLock lock(&mutex_);
     queue_.push_back(job);
     ++places_taken_;
-    workers_.Submit([this] { RunNext(); });
   }
+  Schedule(&Jobs::RunNext);
 }
 
 bool Jobs::AddComputation(const Job& job, v1::TrainingJob& form) const {
@@ -90,6 +87,11 @@ absl::StatusOr<int64_t> Jobs::Recover() {
       }
     }
   }
+  // All of them are in the queue before the first is taken, so that those of one matrix are taken
+  // together again.
+  for (size_t k = 0; k < found.size(); ++k) {
+    workers_.Submit([this] { RunNext(); });
+  }
   return static_cast<int64_t>(found.size());
 }
 
@@ -146,7 +148,6 @@ void Jobs::TakeUp(const storage::StoredJob& stored) {
     queue_.push_back(job);
     ++places_taken_;
   }
-  workers_.Submit([this] { RunNext(); });
 }
 
 }  // namespace polyak::jobs

@@ -169,6 +169,10 @@ ServerCommand ParseCommandLine(int argument_count, const char* const* arguments)
                        "had forgotten, or that were deleted just before a kill");
   rebuilding->add_flag("--replace", rebuild.replace,
                        "although there is a catalogue that can be read");
+  rebuilding->add_flag(
+      "--leave-unreadable", rebuild.leave_unreadable,
+      "go on without the traces that the disk does not give, which the next server "
+      "moves to the folder lost");
   try {
     program.parse(argument_count, arguments);
   } catch (const CLI::ParseError& error) {

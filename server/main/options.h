@@ -41,6 +41,7 @@ struct RebuildCommand {
   std::string data_dir;
   bool with_lost = false;
   bool replace = false;
+  bool leave_unreadable = false;
 };
 struct ExitCommand {  // help, version, or a usage error that was already printed
   int exit_code = 0;

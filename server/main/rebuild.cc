@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "server/base/clock.h"
 #include "server/base/posix_file_system.h"
 #include "server/base/status_macros.h"
@@ -36,6 +37,34 @@ void Print(const jobs::RebuildPlan& plan, const std::string& kept) {
   }
 }
 
+absl::Status CheckNothingUnreadable(const jobs::RebuildPlan& plan) {
+  int count = 0;
+  std::string first;
+  for (const auto& [run, why] : plan.left_out) {
+    if (storage::IsUnreadable(run) && ++count == 1) {
+      first = telemetry::Escape(why);
+    }
+  }
+  return count == 0 ? absl::OkStatus()
+                    : absl::UnavailableError(absl::StrCat(
+                          count, " traces can't be read now, the first: ", first,
+                          "; nothing was changed; accepted: once more, or --leave-unreadable, "
+                          "which goes on without them"));
+}
+
+// Whether there is anything to make a catalogue of, or for.
+absl::Status CheckHeldJobs(base::FileSystem& files, const std::string& directory, bool has_runs) {
+  bool found = has_runs;
+  for (const char* const name : {"/catalogue.db", "/catalogue.db.rebuilt", "/jobs"}) {
+    POLYAK_ASSIGN_OR_RETURN(const bool exists, files.Exists(directory + name));
+    found = found || exists;
+  }
+  return found ? absl::OkStatus()
+               : absl::FailedPreconditionError(
+                     "there is neither a trace nor a catalogue in it; accepted: the directory of a "
+                     "server that held jobs");
+}
+
 absl::Status RebuildIn(const RebuildCommand& command) {
   const std::string& directory = command.data_dir;
   if (directory.empty()) {
@@ -48,7 +77,11 @@ absl::Status RebuildIn(const RebuildCommand& command) {
     POLYAK_RETURN_IF_ERROR(storage::CheckReplaceable(files, clock, directory));
   }
   POLYAK_ASSIGN_OR_RETURN(auto runs, storage::FindRuns(files, directory));
+  POLYAK_RETURN_IF_ERROR(CheckHeldJobs(files, directory, !runs.empty()));
   const jobs::RebuildPlan plan = jobs::PlanRebuild(std::move(runs), command.with_lost);
+  if (!command.leave_unreadable) {
+    POLYAK_RETURN_IF_ERROR(CheckNothingUnreadable(plan));
+  }
   {
     POLYAK_ASSIGN_OR_RETURN(const auto store, storage::OpenRebuilt(files, clock, directory));
     POLYAK_RETURN_IF_ERROR(jobs::StoreJobs(plan, *store));

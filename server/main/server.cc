@@ -196,7 +196,13 @@ void LogEnd(const telemetry::Logger& log, const v1::TrainingJob& job) {
            telemetry::Escape(outcome));
 }
 
-void LogForgotten(const telemetry::Logger& log, const v1::TrainingJob& job) {
+void LogForgotten(const telemetry::Logger& log, const v1::TrainingJob& job,
+                  const absl::Status& status) {
+  if (!status.ok()) {
+    log->error("{} should be forgotten and stays: {}", job.name(),
+               telemetry::Escape(std::string{status.message()}));
+    return;
+  }
   log->info("forgot {}, which ended {}: too old, or the disk needed its room", job.name(),
             absl::FormatTime(absl::FromUnixSeconds(job.end_time().seconds()), absl::UTCTimeZone()));
 }
@@ -301,7 +307,9 @@ int Serve(const ServerOptions& options) {
   jobs_options.build = base::BuildName();
   jobs_options.processor = engine::ProcessorClass();
   jobs_options.on_end = [&log](const v1::TrainingJob& job) { LogEnd(*log, job); };
-  jobs_options.on_forget = [&log](const v1::TrainingJob& job) { LogForgotten(*log, job); };
+  jobs_options.on_forget = [&log](const v1::TrainingJob& job, const absl::Status& status) {
+    LogForgotten(*log, job, status);
+  };
   jobs_options.on_repair = [&log](const v1::TrainingJob& job, jobs::RepairStep step,
                                   const absl::Status& why) { LogRepair(*log, job, step, why); };
   jobs_options.on_set_aside = [&log](const std::string& uid, const absl::Status& status) {

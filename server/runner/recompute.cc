@@ -39,7 +39,8 @@ absl::Status ForNow(const absl::Status& status) {
 
 absl::Status Recompute(const v1::TrainingJob& job, storage::RunStore& store,
                        const base::StopToken& stop, const base::Clock& clock,
-                       const spec::NamedDatasets* datasets) {
+                       const spec::NamedDatasets* datasets,
+                       const std::function<absl::Status()>& make_room) {
   POLYAK_RETURN_IF_ERROR(ForNow(CheckNamedDataset(job.spec(), datasets)));
   auto spec = AcceptedSpec(job.spec(), datasets);
   if (!spec.has_value()) {
@@ -56,6 +57,10 @@ absl::Status Recompute(const v1::TrainingJob& job, storage::RunStore& store,
   }
   if (!violations.empty()) {
     return absl::FailedPreconditionError("this version does not accept its spec any more");
+  }
+  POLYAK_RETURN_IF_ERROR(store.CheckRepairable(job));
+  if (make_room) {
+    POLYAK_RETURN_IF_ERROR(make_room());
   }
   return RecomputePrepared(*prepared, job, store, stop, clock);
 }

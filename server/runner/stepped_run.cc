@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 #include <new>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "server/base/check.h"
@@ -83,6 +85,38 @@ bool SameSummary(v1::Summary a, v1::Summary b) {
   return a.SerializeAsString() == b.SerializeAsString();
 }
 
+// Compares what is written with what a source holds.
+class ComparingSink : public base::ByteSink {
+ public:
+  explicit ComparingSink(base::ByteSource& source) : source_(source) {}
+  void Write(std::string_view bytes) override {
+    constexpr size_t kPart = 1 << 16;
+    std::string part;
+    for (; same_ && !bytes.empty(); bytes.remove_prefix(part.size())) {
+      part.resize(std::min(bytes.size(), kPart));
+      source_.Read(part);
+      same_ = source_.status().ok() && bytes.starts_with(part);
+    }
+  }
+  bool same() const { return same_ && source_.at_end(); }
+
+ private:
+  base::ByteSource& source_;
+  bool same_ = true;
+};
+
+// Whether the newest checkpoint is this very state: a whole one of another layout, which nothing
+// can load, is as good as none.   Cost: as a checkpoint, without its sync.
+bool HasState(const RunContext& context, const engine::Trainer& trainer, int64_t iteration) {
+  const auto checkpoint = context.store.OpenCheckpoint(context.uid, iteration);
+  if (!checkpoint.ok() || checkpoint->iteration != iteration) {
+    return false;
+  }
+  ComparingSink sink(*checkpoint->state);
+  trainer.Save(sink);
+  return sink.same();
+}
+
 // The end of a run that has computed all records of an ended job again, or was stopped before.
 absl::StatusOr<RunResult> FinishReplay(const RunContext& context, const engine::Trainer& trainer,
                                        const engine::Progress& progress, double seconds) {
@@ -93,12 +127,9 @@ absl::StatusOr<RunResult> FinishReplay(const RunContext& context, const engine::
   if (!SameSummary(result.summary, *context.replayed)) {
     return absl::DataLossError("the recomputed records are not those that the job's summary is of");
   }
-  const auto checkpoint = context.store.OpenCheckpoint(context.uid, progress.iteration);
-  if (checkpoint.ok() && checkpoint->iteration == progress.iteration) {
-    POLYAK_RETURN_IF_ERROR(context.trace.Sync());
-  } else {
+  POLYAK_RETURN_IF_ERROR(context.trace.Sync());
+  if (!HasState(context, trainer, progress.iteration)) {
     // Not as after a run: the repair may be there for this checkpoint alone.
-    POLYAK_RETURN_IF_ERROR(context.trace.Sync());
     POLYAK_RETURN_IF_ERROR(WriteState(context, trainer, progress.iteration, seconds));
   }
   return result;

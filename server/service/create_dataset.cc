@@ -41,6 +41,7 @@ class UploadReactor : public grpc::ServerReadReactor<Request> {
   }
 
   void OnReadDone(bool ok) noexcept override {
+    { const base::MutexLock lock(&mutex_); }  // whoever called StartRead has let go
     // The reactor stays: nothing finishes it before the task does.
     datasets_.Run([this, ok] {
       const base::MutexLock lock(&mutex_);

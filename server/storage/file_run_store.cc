@@ -130,6 +130,13 @@ absl::Status FileRunStore::CheckMachine(const v1::TrainingJob& job,
   return absl::OkStatus();
 }
 
+absl::Status FileRunStore::CheckRepairable(const v1::TrainingJob& job) const {
+  POLYAK_ASSIGN_OR_RETURN(
+      const TraceRemains remains,
+      LookAtRemains(*disk_, paths_.TracePath(job.uid()), job.uid(), options_.columns));
+  return CheckMachine(job, remains.description);
+}
+
 absl::StatusOr<std::unique_ptr<TraceRepair>> FileRunStore::OpenRepair(const v1::TrainingJob& job) {
   const std::string path = paths_.TracePath(job.uid());
   POLYAK_ASSIGN_OR_RETURN(const TraceRemains remains,

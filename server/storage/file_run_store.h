@@ -36,6 +36,7 @@ class FileRunStore : public RunStore {
   absl::StatusOr<Checkpoint> OpenCheckpoint(const std::string& uid,
                                             int64_t iteration_max) const override;
   absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) override;
+  absl::Status CheckRepairable(const v1::TrainingJob& job) const override;
   absl::Status CheckRoom() const override { return disk_->CheckRoom(); }
   bool nearly_full() const override { return disk_->nearly_spent(); }
   absl::StatusOr<int64_t> RepairBytes(const v1::TrainingJob& job) const override;

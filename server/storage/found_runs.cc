@@ -35,26 +35,20 @@ absl::StatusOr<int64_t> CountRecords(const TraceFile& file) {
   return 0;
 }
 
-// Errors: of the disk; what is wrong with a trace is in its run.
-absl::Status AddRun(base::FileSystem& files, const std::string& path, FoundRun run,
-                    std::vector<FoundRun>& runs) {
-  const auto file = TraceFile::Open(files, path, run.uid, base::FileSystem::Mode::kRead);
-  if (file.ok()) {
-    run.job = ReadJob(**file, path);
-    POLYAK_ASSIGN_OR_RETURN(run.records, CountRecords(**file));
-  } else {
-    run.job = file.status();
-  }
-  if (const absl::StatusCode code = run.job.status().code();
-      !run.job.ok() && code != absl::StatusCode::kDataLoss &&
-      code != absl::StatusCode::kFailedPrecondition) {
-    return run.job.status();
-  }
-  runs.push_back(std::move(run));
-  return absl::OkStatus();
+absl::Status ReadRun(base::FileSystem& files, const std::string& path, FoundRun& run) {
+  POLYAK_ASSIGN_OR_RETURN(const auto file,
+                          TraceFile::Open(files, path, run.uid, base::FileSystem::Mode::kRead));
+  POLYAK_ASSIGN_OR_RETURN(run.records, CountRecords(*file));
+  run.job = ReadJob(*file, path);
+  return run.job.status();
 }
 
 }  // namespace
+
+bool IsUnreadable(const FoundRun& run) {
+  return !run.job.ok() && !absl::IsDataLoss(run.job.status()) &&
+         !absl::IsFailedPrecondition(run.job.status());
+}
 
 absl::StatusOr<std::vector<FoundRun>> FindRuns(base::FileSystem& files,
                                                const std::string& data_directory) {
@@ -72,8 +66,11 @@ absl::StatusOr<std::vector<FoundRun>> FindRuns(base::FileSystem& files,
         FoundRun run;
         run.uid = name.substr(0, name.size() - kTraceEnding.size());
         run.is_lost = is_lost;
-        POLYAK_RETURN_IF_ERROR(
-            AddRun(files, absl::StrCat(folder, "/", name), std::move(run), runs));
+        if (const absl::Status read = ReadRun(files, absl::StrCat(folder, "/", name), run);
+            !read.ok()) {
+          run.job = read;
+        }
+        runs.push_back(std::move(run));
       }
     }
   }

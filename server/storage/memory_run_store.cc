@@ -3,6 +3,14 @@
 #include "absl/strings/str_cat.h"
 
 namespace polyak::storage {
+namespace {
+
+absl::Status NothingToRepair(const v1::TrainingJob& job) {
+  return absl::FailedPreconditionError("the records of " + job.name() +
+                                       " are in memory, where there is nothing to repair");
+}
+
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<Trace>> MemoryRunStore::OpenTrace(const v1::TrainingJob& job) {
   const base::MutexLock lock(&mutex_);
@@ -31,8 +39,11 @@ absl::StatusOr<Checkpoint> MemoryRunStore::OpenCheckpoint(const std::string& uid
 
 absl::StatusOr<std::unique_ptr<TraceRepair>> MemoryRunStore::OpenRepair(
     const v1::TrainingJob& job) {
-  return absl::FailedPreconditionError("the records of " + job.name() +
-                                       " are in memory, where there is nothing to repair");
+  return NothingToRepair(job);
+}
+
+absl::Status MemoryRunStore::CheckRepairable(const v1::TrainingJob& job) const {
+  return NothingToRepair(job);
 }
 
 absl::Status MemoryRunStore::Remove(const std::string& uid) {

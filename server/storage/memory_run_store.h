@@ -23,6 +23,7 @@ class MemoryRunStore : public RunStore {
                                             int64_t iteration_max) const override;
   // FailedPrecondition: nothing is damaged here.
   absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) override;
+  absl::Status CheckRepairable(const v1::TrainingJob& job) const override;
   absl::Status CheckRoom() const override { return absl::OkStatus(); }
   bool nearly_full() const override { return false; }
   absl::StatusOr<int64_t> RepairBytes(const v1::TrainingJob& /*job*/) const override { return 0; }

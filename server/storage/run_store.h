@@ -62,6 +62,9 @@ class RunStore {
   // of processor computed the records, or it can't be told which; ResourceExhausted; those of the
   // disk. Cost: a copy of the trace.
   virtual absl::StatusOr<std::unique_ptr<TraceRepair>> OpenRepair(const v1::TrainingJob& job) = 0;
+  // Whether OpenRepair can be, its room aside: its FailedPrecondition, or those of the disk.
+  // Cost: the heads of the trace.
+  virtual absl::Status CheckRepairable(const v1::TrainingJob& job) const = 0;
   // Errors: ResourceExhausted, with the reason, while nothing more can be kept.
   virtual absl::Status CheckRoom() const = 0;
   // Whether less than a tenth of what all runs may take is left, so that old ones should go.

@@ -12,8 +12,10 @@
 #include <limits>
 #include <memory>
 #include <random>
+#include <utility>
 
 #include "gtest/gtest.h"
+#include "server/base/bytes.h"
 #include "server/engine/plans/dense.h"
 #include "server/engine/plans/event_driven.h"
 #include "server/engine/plans/reduced_relu.h"
@@ -132,7 +134,27 @@ struct Found {
   int64_t flips = 0;
   double largest = 0;   // difference over its tolerance's unit
   double relative = 0;  // difference over the initial loss
+  // Windows of kWindow iterations in each form, and ways from products back to events.
+  int64_t event_windows = 0;
+  int64_t product_windows = 0;
+  int64_t returns = 0;
+  double largest_alone = 0;  // as `largest`, of a run that stays event-driven whatever flips
 };
+constexpr int64_t kWindow = 16;
+
+// Which form a run of the plan is in, as its saved state says behind the head of five numbers.
+bool IsByProducts(const Stepper& stepper) {
+  base::StringSink state;
+  stepper.Save(state);
+  return state.bytes()[40] != 0;
+}
+
+void PrintForms(const Found& found) {
+  std::cout << "  windows of " << kWindow << " iterations: " << found.event_windows
+            << " event by event, " << found.product_windows << " by products; " << found.returns
+            << " returns to events; event by event alone, whatever flips: " << found.largest_alone
+            << " of what is allowed\n";
+}
 
 // DENSE from weights that are off by what a few iterations round: how much a run makes of it.
 class Twin {
@@ -166,6 +188,8 @@ void Compare(const ReluNetworkSpec& spec, const OptimizerSpec& optimizer, double
   const auto problem = MakeProblem(experiment.problem);
   const auto dense = MakeOptimizer(optimizer, problem->initial_point());
   const auto reduced = MakeReducedReluStepper(experiment).value();
+  EventDrivenNetwork alone(instance, LinearForm(optimizer));  // never by products
+  bool by_products = false;
   Twin twin(experiment, 8 * kEpsilon * std::max(kappa_root, 1.0), seed);
   Vector gradient(problem->dimension());
   const Eigen::Map<const Matrix> weights(dense->iterate().data(), instance->width,
@@ -185,6 +209,12 @@ void Compare(const ReluNetworkSpec& spec, const OptimizerSpec& optimizer, double
       return;  // it leaves the region in which rounding stays small
     }
     const double difference = std::abs(observed.loss - expected.loss);
+    const double difference_alone = std::abs(alone.Observe().loss - expected.loss);
+    if (t % kWindow == 0) {
+      const bool was = std::exchange(by_products, IsByProducts(*reduced));
+      ++(by_products ? found.product_windows : found.event_windows);
+      found.returns += was && !by_products ? 1 : 0;
+    }
     const double unit = theorem ? 1e-12 * initial_loss : 100 * kEpsilon * kappa_root * largest_loss;
     // Motion that multiplies every difference, as of a neuron that bounces at its kink, has no
     // digits to agree on: DENSE itself, from a start a few roundings away, is as far off.
@@ -193,7 +223,10 @@ void Compare(const ReluNetworkSpec& spec, const OptimizerSpec& optimizer, double
       return;
     }
     found.largest = std::max(found.largest, difference / unit);
+    found.largest_alone = std::max(found.largest_alone, difference_alone / unit);
     found.relative = std::max(found.relative, difference / initial_loss);
+    // Where the plan would have left it, one form alone may round more.
+    ASSERT_LE(difference_alone, 10 * unit) << "network " << seed << " iteration " << t;
     ASSERT_LE(difference, unit) << "network " << seed << " method " << optimizer.index()
                                 << " iteration " << t << " loss " << expected.loss << " of "
                                 << initial_loss;
@@ -203,9 +236,11 @@ void Compare(const ReluNetworkSpec& spec, const OptimizerSpec& optimizer, double
     }
     if (t > 0) {
       ASSERT_EQ(reduced->flipped_share(), problem->flipped_share()) << seed << " " << t;
+      ASSERT_EQ(alone.flipped_share(), problem->flipped_share()) << seed << " " << t;
     }
     dense->Update(gradient);
     reduced->Step();
+    alone.Step();
   }
   found.flips += static_cast<int64_t>(
       std::lround(reduced->flipped_share() * static_cast<double>(instance->width) *
@@ -235,6 +270,9 @@ TEST(ReducedReluEquality, RandomNetworksRunAsByDense) {
               << " compared up to a kink, " << found.unstable
               << " up to where rounding shows; largest difference " << found.relative
               << " of the initial loss, " << found.largest << " of what is allowed\n";
+    PrintForms(found);
+    EXPECT_GT(found.product_windows, 0);
+    EXPECT_GT(found.returns, 0);
     EXPECT_GT(found.flips, 0);
     EXPECT_LT(found.unstable, found.networks / 4);
     EXPECT_LT(found.cut_short, found.networks / 4);
@@ -274,6 +312,7 @@ TEST(ReducedReluEquality, RandomNetworksRunAsByDenseWithTheParametersOfTheTheore
               << " compared up to a kink, " << found.unstable
               << " up to where rounding shows; largest difference " << found.relative
               << " of the initial loss\n";
+    PrintForms(found);
     EXPECT_LT(found.unstable, found.networks / 4);
   }
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "server/storage/checkpoint.h"
 #include "server/storage/trace_file.h"
 #include "tests/fault/one_life.h"
 #include "tests/support/faulty_file_system.h"
@@ -243,6 +244,35 @@ TEST_F(Healing, ADamagedLastCheckpointAloneIsMendedForWhoeverAsksForTheParameter
   EXPECT_EQ(*Read(), records_);
 }
 
+// As another build of this version may have left it: whole, and nothing that can be read here.
+TEST_F(Healing, ALastCheckpointOfAnotherLayoutIsMadeAnewOnce) {
+  Begin();
+  const auto values = life_->Parameters("a");
+  ASSERT_TRUE(values.ok()) << values.status();
+  const std::string uid = path_.substr(11, 36);
+  {
+    auto opened = storage::OpenCheckpoint(disk_, checkpoint_path_, uid, 2500);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    std::string state;
+    for (char byte = 0; !opened->payload->at_end(); state.push_back(byte)) {
+      opened->payload->Read({&byte, 1});
+    }
+    ++state[0];
+    ASSERT_TRUE(
+        storage::WriteCheckpoint(disk_, checkpoint_path_, opened->head, [&](base::ByteSink& sink) {
+          sink.Write(state);
+        }).ok());
+    ASSERT_TRUE(disk_.Remove(checkpoint_path_ + ".previous").ok());
+  }
+  const size_t before = StepCount();
+  const absl::Status told = life_->Parameters("a").status();
+  EXPECT_EQ(told.code(), absl::StatusCode::kDataLoss) << told;
+  EXPECT_THAT(StepsToEnd(before), ElementsAre(RepairStep::kBegun, RepairStep::kDone)) << why();
+  const auto mended = life_->Parameters("a");
+  ASSERT_TRUE(mended.ok()) << mended.status();
+  EXPECT_EQ(*mended, *values);
+}
+
 // Which build on which processor computed the records is said in three places.
 TEST_F(Healing, WithoutTheHeaderOfTheTraceThatOfADamagedCheckpointOrTheCatalogueSaysWhoComputedIt) {
   Begin();
@@ -276,7 +306,7 @@ TEST_F(Healing, AnotherBuildThatTheCatalogueNamesIsBelieved) {
 // With room for three jobs and a half.
 TEST_F(Healing, ACopyThatFindsNoRoomMakesOtherEndedJobsGoThatEndedFirst) {
   std::vector<std::string> forgotten;
-  options_.on_forget = [&forgotten](const v1::TrainingJob& job) {
+  options_.on_forget = [&forgotten](const v1::TrainingJob& job, const absl::Status& /*status*/) {
     forgotten.push_back(job.name());
   };
   disk_bytes_ = 7 * 86'016 / 2;
@@ -293,8 +323,32 @@ TEST_F(Healing, ACopyThatFindsNoRoomMakesOtherEndedJobsGoThatEndedFirst) {
   EXPECT_TRUE(life_->Get("c").ok());
 }
 
+TEST_F(Healing, ARepairThatCanNotBeMakesNoJobGo) {
+  options_.on_forget = [](const v1::TrainingJob& job, const absl::Status& /*status*/) {
+    ADD_FAILURE() << job.name();
+  };
+  options_.build = "another build";
+  disk_bytes_ = 7 * 86'016 / 2;
+  Begin();
+  for (const char* const id : {"b", "c"}) {
+    ASSERT_TRUE(life_->Create(kSpec, id).ok());
+    life_->WaitForEnd(*life_->Find(id));
+  }
+  Restart();
+  std::string damaged = bytes_;
+  damaged[100] ^= 1;  // with its header the trace has lost who computed it
+  Put(path_, damaged);
+  ASSERT_TRUE(disk_.Remove(checkpoint_path_).ok());
+  EXPECT_TRUE(absl::IsDataLoss(Read().status()));
+  EXPECT_THAT(StepsToEnd(0), ElementsAre(RepairStep::kBegun, RepairStep::kRefused));
+  EXPECT_THAT(std::string{why().message()}, HasSubstr("computed by 'another build"));
+  EXPECT_TRUE(life_->Get("b").ok());
+}
+
 TEST_F(Healing, ACopyThatNeverFitsIsRefusedWithTheReasonAndNoJobGoes) {
-  options_.on_forget = [](const v1::TrainingJob& job) { ADD_FAILURE() << job.name(); };
+  options_.on_forget = [](const v1::TrainingJob& job, const absl::Status& /*status*/) {
+    ADD_FAILURE() << job.name();
+  };
   disk_bytes_ = 86'016 * 3 / 2;
   Begin();
   std::string damaged = bytes_;

@@ -1,6 +1,8 @@
 // A data directory whose catalogue is gone: polyakd rebuild makes one from the traces, and the next
 // server goes on with every job, whose records are the same bytes.
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "tests/fault/durable_server.h"
 #include "tests/support/process.h"
+#include "tests/support/temporary_folder.h"
 
 namespace polyak {
 namespace {
@@ -176,11 +179,44 @@ TEST_F(Rebuild, WhereOneWasCutOffNoServerStartsUntilItIsRunOnceMore) {
   ExpectEveryJob();
 }
 
-// A server that started without its catalogue has set everything aside.
+TEST_F(Rebuild, WithoutItsCatalogueAServerDoesNotBeginAnew) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  RemoveCatalogue();
+  for (const bool is_empty : {false, true}) {
+    if (is_empty) {  // as a crash of the file system leaves one
+      std::ofstream(Path("catalogue.db")).flush();
+    }
+    const Outcome refused =
+        RunProgram(BinaryPath("polyakd"), {"--data-dir=" + server_.data_directory()});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_THAT(refused.errors, HasSubstr("the traces of 3 jobs and no catalogue.db"));
+    EXPECT_THAT(refused.errors, HasSubstr("polyakd rebuild"));
+  }
+  ASSERT_EQ(RunRebuild().exit_code, 0);
+  server_.Start();
+  ExpectEveryJob();
+}
+
+TEST_F(Rebuild, ADirectoryThatNeverHeldAJobIsRefused) {
+  const testing_support::TemporaryFolder folder;
+  const Outcome refused =
+      RunProgram(BinaryPath("polyakd"), {"rebuild", "--data-dir=" + folder.path()});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.errors, HasSubstr("neither a trace nor a catalogue"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/catalogue.db"));
+}
+
+// A server that was told of none of these jobs has set everything aside.
 TEST_F(Rebuild, WhatWasSetAsideComesBackIfAskedFor) {
   Train();
   ASSERT_EQ(server_.Stop(), 0);
   RemoveCatalogue();
+  std::filesystem::rename(Path("jobs"), Path("elsewhere"));
+  server_.Start();
+  ASSERT_EQ(server_.Stop(), 0);
+  std::filesystem::remove(Path("jobs"));
+  std::filesystem::rename(Path("elsewhere"), Path("jobs"));
   server_.Start();
   ASSERT_EQ(server_.Stop(), 0);
   const Outcome without = RunRebuild({"--replace"});
@@ -214,6 +250,28 @@ TEST_F(Rebuild, ATraceThatCanNotBeReadIsLeftOutAndTheOthersAreNot) {
   ExpectEveryJob();
   // Its files are kept.
   EXPECT_TRUE(std::filesystem::exists(Path("lost/" + ended_["b"].uid() + ".trace")));
+}
+
+// A folder, or a pipe, that has the name of a trace; the disk would fail alike.
+TEST_F(Rebuild, WhatTheDiskDoesNotGiveStopsItUnlessItIsToBeLeft) {
+  Train();
+  ASSERT_EQ(server_.Stop(), 0);
+  RemoveCatalogue();
+  const std::string uid = std::string(ended_["b"].uid());
+  std::filesystem::rename(Path("jobs/" + uid + ".trace"), Path("kept"));
+  ASSERT_EQ(mkfifo(Path("jobs/" + uid + ".trace").c_str(), S_IRUSR | S_IWUSR), 0);
+  const Outcome refused = RunRebuild();
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.errors, HasSubstr("1 traces can't be read now"));
+  EXPECT_THAT(refused.errors, HasSubstr("it is not a file, but a pipe"));
+  EXPECT_FALSE(std::filesystem::exists(Path("catalogue.db")));
+  const Outcome rebuilt = RunRebuild({"--leave-unreadable"});
+  ASSERT_EQ(rebuilt.exit_code, 0) << rebuilt.errors;
+  EXPECT_THAT(rebuilt.output, HasSubstr("2 jobs restored"));
+  EXPECT_THAT(rebuilt.output, HasSubstr("left out " + uid));
+  server_.Start();
+  records_.erase("b");
+  ExpectEveryJob();
 }
 
 }  // namespace

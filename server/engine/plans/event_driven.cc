@@ -287,13 +287,19 @@ void EventDrivenNetwork::LookAtColumn(Eigen::Index column) {
   counts_.looks += static_cast<int64_t>(due_.size());
 }
 
+bool EventDrivenNetwork::ReachOdometer() {
+  bool beyond = false;
+  for (Eigen::Index i = 0; i < odometer_.size(); ++i) {
+    beyond = beyond || (Moves(i) && odometer_(i) > horizon_(i));
+  }
+  // Far enough not to come back soon, or, where that is too much, no further than needed.
+  return !beyond || Extend((2 * odometer_).cwiseMax(horizon_), nullptr) ||
+         Extend((1.01 * odometer_).cwiseMax(horizon_), nullptr);
+}
+
 void EventDrivenNetwork::LookAtDue() {
-  if ((odometer_.array() > horizon_.array()).any()) {
-    // Far enough not to come back soon, or, where that is too much, no further than needed.
-    if (!Extend((2 * odometer_).cwiseMax(horizon_), nullptr) &&
-        !Extend((1.01 * odometer_).cwiseMax(horizon_), nullptr)) {
-      throw std::bad_alloc();
-    }
+  if (!ReachOdometer()) {
+    throw std::bad_alloc();
   }
   for (Eigen::Index i = 0; i < odometer_.size(); ++i) {
     LookAtColumn(i);
@@ -333,13 +339,18 @@ void EventDrivenNetwork::Summarize() {
 
 void EventDrivenNetwork::Step() {
   const double width = static_cast<double>(instance_->width);
-  memory_ = method_.momentum * memory_ + residual_;
-  for (Eigen::Index j = 0; j < memory_.size(); ++j) {
-    AddExactly(memory_(j), memory_sum_(j), memory_sum_rest_(j));
-  }
+  MoveShared();
   for (Eigen::Index j = 0; j < residual_.size(); ++j) {
     lag_.col(j) *= method_.momentum;
     sums_.col(j) += active_.col(j) * (memory_(j) / width) - lag_.col(j);
+  }
+}
+
+void EventDrivenNetwork::MoveShared() {
+  observed_ = false;
+  memory_ = method_.momentum * memory_ + residual_;
+  for (Eigen::Index j = 0; j < memory_.size(); ++j) {
+    AddExactly(memory_(j), memory_sum_(j), memory_sum_rest_(j));
   }
   size_memory_ = method_.momentum * size_memory_ + residual_.cwiseAbs();
   const double rate = kOdometerSlack * method_.step_size * scale_;

@@ -16,6 +16,8 @@
 
 namespace polyak::engine {
 
+class GramCoordinates;
+
 // What was done so far, counted: the same on every machine, so that choices made by it are, too.
 struct EventCounts {
   int64_t looks = 0;  // at an activation that could have changed
@@ -43,6 +45,25 @@ class EventDrivenNetwork {
   // Looks at what could have flipped; once an iterate.   Cost: O(n^2 + n looks).
   Observation Observe();
   void Step();  // Cost: O(n^2)
+
+  // The way through another form and back. While that form takes a step from an iterate with
+  // residual `residual`, what all neurons share goes on here.   Cost: O(n^2)
+  void Follow(const Vector& residual);
+  // Queues all that an odometer has come near; false, and nothing is changed, if that is too much
+  // for an event-driven run.   Cost: as CollectNearEntries, where an odometer is beyond its
+  // horizon.
+  bool ReachOdometer();
+  // The state of `other`, which has taken as many steps as were followed; Observe comes next.
+  // Cost: InitialPreactivations, and 4 m n^2 flops.
+  void TakeOver(const GramCoordinates& other);
+  // Calls visit(row, column) for every activation that ever flipped.
+  template <typename Visit>
+  void ForEachRecord(const Visit& visit) const {
+    for (const Flipped& record : records_) {
+      visit(int64_t{record.row}, int64_t{record.column});
+    }
+  }
+  const Vector& odometer() const { return odometer_; }  // (n)
 
   double flipped_share() const;
   EventCounts counts() const { return counts_; }
@@ -94,8 +115,10 @@ class EventDrivenNetwork {
   Flipped& RecordOf(uint32_t row, int32_t column);
   double Decay(int64_t iterations) const;  // beta^iterations
   int32_t LastRecord(int64_t row) const;   // -1: none
+  void AddRecord(int64_t row, int64_t column, double sum, double memory, bool active);
   void ComputeResidual();
   void Summarize();
+  void MoveShared();  // what all neurons share: p, q, odometers
   void SaveDues(base::ByteSink& out) const;
   absl::Status LoadRecords(base::ByteSource& in);
   absl::Status LoadDues(base::ByteSource& in);

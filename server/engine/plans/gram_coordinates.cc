@@ -1,7 +1,9 @@
 #include "server/engine/plans/gram_coordinates.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "server/base/parallel.h"
@@ -23,7 +25,8 @@ GramCoordinates::GramCoordinates(std::shared_ptr<const ReluNetworkInstance> inst
       blocks_((instance_->width + kBlock - 1) / kBlock),
       gram_data_(instance_->features * instance_->features.transpose()),
       outputs_(static_cast<size_t>(blocks_ * kBlock)),
-      initial_mask_(instance_->width, examples_),
+      initial_(static_cast<size_t>(blocks_ * examples_)),
+      ever_flipped_(initial_.size()),
       preactivations_(static_cast<size_t>(blocks_ * kBlock * examples_)),
       memory_(preactivations_.size()),
       sum_(preactivations_.size()),
@@ -34,11 +37,14 @@ GramCoordinates::GramCoordinates(std::shared_ptr<const ReluNetworkInstance> inst
     outputs_[static_cast<size_t>(r)] = scale * OutputWeight(*instance_, r);
     for (int64_t i = 0; i < examples_; ++i) {
       preactivations_[Index(r, i)] = start(r, i);
-      if (start(r, i) > 0) {
-        initial_mask_.Flip(r, i);
-      }
     }
   }
+  for (int64_t block = 0; block < blocks_; ++block) {
+    for (int64_t i = 0; i < examples_; ++i) {
+      initial_[static_cast<size_t>(block * examples_ + i)] = ActiveOf(block, i);
+    }
+  }
+  active_ = initial_;
   for (Scratch& scratch : scratches_) {
     scratch.direction.resize(static_cast<size_t>(examples_ * kBlock));
     scratch.products.resize(scratch.direction.size());
@@ -58,6 +64,33 @@ GramCoordinates::GramCoordinates(std::shared_ptr<const ReluNetworkInstance> inst
       memory_[Index(r, i)] = motion.memory(i);
       preactivations_[Index(r, i)] -= method_.step_size * moved(i);
     }
+  }
+  events.ForEachRecord([this](int64_t row, int64_t column) {
+    ever_flipped_[static_cast<size_t>(row / kBlock * examples_ + column)] |= uint32_t{1}
+                                                                             << (row % kBlock);
+  });
+  for (int64_t block = 0; block < blocks_; ++block) {
+    NoteFlips(block, scratches_[0]);
+  }
+  scratches_[0].flips = 0;
+}
+
+uint32_t GramCoordinates::ActiveOf(int64_t block, int64_t column) const {
+  const double* const z = preactivations_.data() + (block * examples_ + column) * kBlock;
+  uint32_t bits = 0;
+  for (int64_t k = 0; k < kBlock; ++k) {
+    bits |= static_cast<uint32_t>(z[k] > 0) << k;
+  }
+  return bits;
+}
+
+void GramCoordinates::NoteFlips(int64_t block, Scratch& scratch) {
+  for (int64_t i = 0; i < examples_; ++i) {
+    const auto place = static_cast<size_t>(block * examples_ + i);
+    const uint32_t active = ActiveOf(block, i);
+    scratch.flips += std::popcount(active ^ active_[place]);
+    ever_flipped_[place] |= active ^ initial_[place];
+    active_[place] = active;
   }
 }
 
@@ -135,7 +168,11 @@ void GramCoordinates::Step() {
   ForEachBlock([this](int64_t block, Scratch& scratch) {
     MoveBlock(block, scratch);
     AddOutputs(block, scratch);
+    NoteFlips(block, scratch);
   });
+  for (Scratch& scratch : scratches_) {
+    flips_ += std::exchange(scratch.flips, 0);
+  }
 }
 
 void GramCoordinates::Evaluate() {
@@ -154,11 +191,8 @@ Observation GramCoordinates::Observe() {
 
 double GramCoordinates::flipped_share() const {
   int64_t flipped = 0;
-  for (int64_t r = 0; r < instance_->width; ++r) {
-    for (int64_t i = 0; i < examples_; ++i) {
-      flipped +=
-          static_cast<int64_t>((preactivations_[Index(r, i)] > 0) != initial_mask_.Get(r, i));
-    }
+  for (size_t place = 0; place < active_.size(); ++place) {
+    flipped += std::popcount(active_[place] ^ initial_[place]);
   }
   return static_cast<double>(flipped) /
          (static_cast<double>(instance_->width) * static_cast<double>(examples_));
@@ -184,10 +218,36 @@ NeuronMotion GramCoordinates::MotionOf(int64_t row) const {
   return motion;
 }
 
+int64_t GramCoordinates::ever_flipped() const {
+  int64_t count = 0;
+  for (const uint32_t bits : ever_flipped_) {
+    count += std::popcount(bits);
+  }
+  return count;
+}
+
+double GramCoordinates::ExpectedLooks(const Vector& gain) const {
+  double looks = 0;
+  for (int64_t i = 0; i < examples_; ++i) {
+    if (!(gram_data_(i, i) > 0)) {
+      continue;  // a zero row: its activations never move
+    }
+    for (int64_t r = 0; r < instance_->width; ++r) {
+      const double distance = std::abs(Preactivation(r, i));
+      looks += distance > gain(i) ? gain(i) / distance : 1.0;
+    }
+  }
+  return looks;
+}
+
 void GramCoordinates::Save(base::ByteSink& out) const {
   for (const Blocked* values : {&preactivations_, &memory_, &sum_}) {
     out.WriteDoubles(*values);
   }
+  for (const uint32_t bits : ever_flipped_) {
+    out.WriteInt(bits);
+  }
+  out.WriteInt(flips_);
   SaveObservation(observed_, observation_, out);
 }
 
@@ -195,8 +255,17 @@ absl::Status GramCoordinates::Load(base::ByteSource& in) {
   for (Blocked* values : {&preactivations_, &memory_, &sum_}) {
     in.ReadDoubles(*values);
   }
+  for (uint32_t& bits : ever_flipped_) {
+    bits = static_cast<uint32_t>(in.ReadIntWithin(0, std::numeric_limits<uint32_t>::max()));
+  }
+  flips_ = in.ReadIntWithin(0, std::numeric_limits<int64_t>::max());
   const SavedObservation saved = ReadObservation(in);
   POLYAK_RETURN_IF_ERROR(in.status());
+  for (int64_t block = 0; block < blocks_; ++block) {
+    for (int64_t i = 0; i < examples_; ++i) {
+      active_[static_cast<size_t>(block * examples_ + i)] = ActiveOf(block, i);
+    }
+  }
   observed_ = saved.observed;
   is_evaluated_ = false;
   if (observed_) {

@@ -7,6 +7,7 @@
 
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
+#include "server/engine/linalg/vector_bytes.h"
 #include "server/engine/plans/event_driven.h"
 #include "server/engine/plans/gram_coordinates.h"
 #include "server/engine/plans/relu_method.h"
@@ -19,13 +20,22 @@ constexpr int64_t kReducedReluState = 3;  // of the reduced plans, in a saved st
 constexpr int64_t kEventForm = 0;
 constexpr int64_t kGramForm = 1;
 
-// How often the work so far is weighed, in iterations.
+// How often the work so far is weighed, in iterations: of the event-driven form, and of products,
+// which are left only where events would cost less than half.
 constexpr int64_t kWindow = 16;
+constexpr int64_t kProductWindow = 64;
+constexpr double kReturnGain = 2;
+// What the way back takes, and the next one into products, is to be paid back in as many
+// iterations.
+constexpr double kReturnIterations = 256;
+// Of all activations: where more have ever flipped, their records would take too much memory.
+constexpr double kFlippedShareMax = 0.5;
 // A look in multiplications of a product: what waiting for scattered memory costs, and a sum over
 // the active examples.
 constexpr double kLookOperations = 300;
 constexpr double kLookOperationsPerExample = 6;
 constexpr double kFlipOperationsPerExample = 60;
+constexpr double kNormalOperations = 30;
 // Three matrices m x n and the scratch: beyond this Gram coordinates are not entered.
 constexpr double kGramBytesMax = 1e9;
 
@@ -41,27 +51,27 @@ class ReducedReluStepper : public Stepper {
         events_(std::make_unique<EventDrivenNetwork>(instance_, method_)) {}
 
   Observation Observe() override {
-    return events_ != nullptr ? events_->Observe() : gram_->Observe();
+    if (gram_ != nullptr) {
+      return gram_->Observe();
+    }
+    const Observation observation = events_->Observe();
+    if (has_returned_) {
+      weighed_ = events_->counts();  // what the way back took is no sign of what is to come
+      has_returned_ = false;
+    }
+    return observation;
   }
 
   void Step() override {
-    if (events_ == nullptr) {
-      gram_->Step();
-      return;
-    }
-    events_->Step();
-    if (++iteration_ % kWindow == 0) {
-      if (GramIsCheaper()) {
-        gram_ = std::make_unique<GramCoordinates>(instance_, method_, *events_);
-        events_.reset();
-      } else {
-        weighed_ = events_->counts();
-      }
+    if (gram_ != nullptr) {
+      StepByProducts();
+    } else {
+      StepByEvents();
     }
   }
 
   double flipped_share() const override {
-    return events_ != nullptr ? events_->flipped_share() : gram_->flipped_share();
+    return gram_ != nullptr ? gram_->flipped_share() : events_->flipped_share();
   }
 
   // W = W_0 - eta (S + carry M) X, column by column.
@@ -70,7 +80,7 @@ class ReducedReluStepper : public Stepper {
     FillInitialHiddenWeights(*instance_, 0, weights);
     const double carry = MemoryCarry(method_);
     for (Eigen::Index r = 0; r < weights.rows(); ++r) {
-      const NeuronMotion motion = events_ != nullptr ? events_->MotionOf(r) : gram_->MotionOf(r);
+      const NeuronMotion motion = gram_ != nullptr ? gram_->MotionOf(r) : events_->MotionOf(r);
       weights.row(r) -= method_.step_size * (motion.sum + carry * motion.memory).transpose() *
                         instance_->features;
     }
@@ -81,11 +91,15 @@ class ReducedReluStepper : public Stepper {
 
   void Save(base::ByteSink& out) const override {
     SaveReducedHead(kReducedReluState, method_, out);
-    out.WriteInt(events_ != nullptr ? kEventForm : kGramForm);
+    out.WriteInt(gram_ != nullptr ? kGramForm : kEventForm);
     out.WriteInt(iteration_);
     out.WriteInt(weighed_.looks);
     out.WriteInt(weighed_.flips);
-    events_ != nullptr ? events_->Save(out) : gram_->Save(out);
+    events_->Save(out);
+    if (gram_ != nullptr) {
+      SaveVector(weighed_odometer_, out);
+      gram_->Save(out);
+    }
   }
 
   absl::Status Load(base::ByteSource& in) override {
@@ -94,13 +108,15 @@ class ReducedReluStepper : public Stepper {
     iteration_ = in.ReadInt();
     weighed_ = {in.ReadInt(), in.ReadInt()};
     POLYAK_RETURN_IF_ERROR(in.status());
+    POLYAK_RETURN_IF_ERROR(events_->Load(in));
     if (form == kEventForm) {
-      return events_->Load(in);
+      return absl::OkStatus();
     }
     if (!GramFits()) {
       return absl::DataLossError("a saved state is of a form that this network does not fit in");
     }
-    events_.reset();
+    weighed_odometer_.resize(instance_->examples());
+    LoadVector(in, weighed_odometer_);
     gram_ = std::make_unique<GramCoordinates>(instance_, method_);
     return gram_->Load(in);
   }
@@ -110,25 +126,89 @@ class ReducedReluStepper : public Stepper {
     return GramBytes(static_cast<double>(instance_->width),
                      static_cast<double>(instance_->examples())) <= kGramBytesMax;
   }
-  // By the work of the last window, counted, never timed: the bits stay the same.
-  bool GramIsCheaper() const {
+  // Operations of so many looks and flips, and of one iteration by products.
+  double EventOperations(double looks, double flips) const {
     const auto examples = static_cast<double>(instance_->examples());
+    return looks * (kLookOperations + kLookOperationsPerExample * examples) +
+           flips * kFlipOperationsPerExample * examples;
+  }
+  double ProductOperations() const {
+    const auto examples = static_cast<double>(instance_->examples());
+    return 2 * static_cast<double>(instance_->width) * examples * examples;
+  }
+
+  void StepByEvents() {
+    events_->Step();
+    if (++iteration_ % kWindow != 0) {
+      return;
+    }
+    if (ProductsAreCheaper()) {
+      gram_ = std::make_unique<GramCoordinates>(instance_, method_, *events_);
+      BeginProductWindow();
+    } else {
+      weighed_ = events_->counts();
+    }
+  }
+
+  void StepByProducts() {
+    events_->Follow(gram_->residual());
+    gram_->Step();
+    if (++iteration_ % kProductWindow != 0) {
+      return;
+    }
+    if (EventsAreCheaper() && events_->ReachOdometer()) {
+      events_->TakeOver(*gram_);
+      gram_.reset();
+      has_returned_ = true;
+    } else {
+      BeginProductWindow();
+    }
+  }
+
+  void BeginProductWindow() {
+    iteration_ = 0;
+    weighed_odometer_ = events_->odometer();
+    weighed_ = {0, gram_->flips()};
+  }
+
+  // By the work of the last window, counted, never timed: the bits stay the same.
+  bool ProductsAreCheaper() const {
     const EventCounts now = events_->counts();
-    const auto looks = static_cast<double>(now.looks - weighed_.looks);
-    const auto flips = static_cast<double>(now.flips - weighed_.flips);
-    const double by_events = looks * (kLookOperations + kLookOperationsPerExample * examples) +
-                             flips * kFlipOperationsPerExample * examples;
-    const double by_products = static_cast<double>(kWindow) * 2 *
-                               static_cast<double>(instance_->width) * examples * examples;
-    return GramFits() && by_events > by_products;
+    const double by_events = EventOperations(static_cast<double>(now.looks - weighed_.looks),
+                                             static_cast<double>(now.flips - weighed_.flips));
+    return GramFits() && by_events > static_cast<double>(kWindow) * ProductOperations();
+  }
+  bool EventsAreCheaper() const {
+    const auto width = static_cast<double>(instance_->width);
+    const auto examples = static_cast<double>(instance_->examples());
+    // All of them can be queued, and so the odometers may come as far as they like.
+    if (width * examples > QueuedEntriesMax(width, examples) ||
+        static_cast<double>(gram_->ever_flipped()) > kFlippedShareMax * width * examples) {
+      return false;
+    }
+    constexpr auto kIterations = static_cast<double>(kProductWindow);
+    const Vector gain = (events_->odometer() - weighed_odometer_) / kIterations;
+    // A look at every queued activation, and the start twice: here, and if it has to leave again.
+    const double change = EventOperations(static_cast<double>(events_->queued()), 0) +
+                          2 * ProductOperations() +
+                          2 * width * static_cast<double>(instance_->input_dimension()) *
+                              (2 * examples + kNormalOperations);
+    const double by_events =
+        EventOperations(gram_->ExpectedLooks(gain),
+                        static_cast<double>(gram_->flips() - weighed_.flips) / kIterations) +
+        change / kReturnIterations;
+    return kReturnGain * by_events < ProductOperations();
   }
 
   const NetworkPointer instance_;
   const LinearMethod method_;
-  std::unique_ptr<EventDrivenNetwork> events_;  // one of the two
-  std::unique_ptr<GramCoordinates> gram_;
-  int64_t iteration_ = 0;  // of the event-driven form
-  EventCounts weighed_;    // at the end of the window before
+  // Always there: what all neurons share goes on in it while the others are in Gram coordinates.
+  const std::unique_ptr<EventDrivenNetwork> events_;
+  std::unique_ptr<GramCoordinates> gram_;  // null: it is event-driven
+  int64_t iteration_ = 0;                  // of the form
+  EventCounts weighed_;                    // at the end of the window before
+  Vector weighed_odometer_;                // likewise, in Gram coordinates (n)
+  bool has_returned_ = false;              // since the last observation
 };
 
 }  // namespace
@@ -147,7 +227,6 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   // A tenth of the activations are looked at in a hundred iterations, and a tenth of those flip:
   // more than what was seen on wide networks, less than on narrow ones.
   constexpr double kLooksPerIteration = 1e-3;
-  constexpr double kNormalOperations = 30;
   PlanCost cost;
   cost.setup_operations = width * shape.inputs * (2 * shape.examples + kNormalOperations) +
                           10 * square * shape.examples;
@@ -157,11 +236,12 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
                              2 * entries * shape.examples);
   const double queued = QueuedEntriesMax(width, shape.examples);
   const double gram_bytes = GramBytes(width, shape.examples);
-  // In its queue; on the way there, twice as long as there are at worst; and records of flips, of a
-  // sixth of them.
-  constexpr double kEntryBytes = 24 + 32 + 16;
+  // In its queue; on the way there, twice as long as there are at worst; and records of flips (96
+  // bytes), of a sixth of them, or of as many as ever a way back from products takes along.
+  const double entry_bytes =
+      24 + 32 + 96 * (gram_bytes <= kGramBytesMax ? kFlippedShareMax : 1.0 / 6);
   constexpr double kPreactivationBytesMax = 256e6;
-  cost.bytes = width * (shape.examples / 8 + 2) + kEntryBytes * queued + 8 * 12 * square +
+  cost.bytes = width * (shape.examples / 8 + 2) + entry_bytes * queued + 8 * 12 * square +
                2 * 8 * shape.examples * shape.inputs +
                std::min(8 * entries, kPreactivationBytesMax) +
                (gram_bytes <= kGramBytesMax ? gram_bytes : 0);
@@ -172,8 +252,9 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   cost.saved_values = 3 * square + 9 * shape.examples + 4 * queued + 32;
   if (gram_bytes <= kGramBytesMax) {
     constexpr double kBlock = 32;
-    cost.saved_values = std::max({cost.saved_values, 10 * entries + 3 * square,
-                                  3 * kBlock * std::ceil(width / kBlock) * shape.examples + 32});
+    cost.saved_values =
+        std::max(cost.saved_values, 10 * entries + 3 * square + 9 * shape.examples + 32) +
+        (3 * kBlock + 1) * std::ceil(width / kBlock) * shape.examples + shape.examples + 32;
   }
   return cost;
 }
@@ -184,7 +265,7 @@ Eligibility ReducedReluEligible(const Experiment& experiment) {
   }
   return {true,
           "event by event: neurons move by shared n-vectors until an activation flips, and in Gram "
-          "coordinates once too many do"};
+          "coordinates while too many do"};
 }
 
 absl::StatusOr<std::unique_ptr<Stepper>> MakeReducedReluStepper(const Experiment& experiment) {

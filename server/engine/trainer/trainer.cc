@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kDivergenceFactor = 1e12;
 // The layout of a saved state; another number for every change of it, in any part.
-constexpr int64_t kStateLayout = 2;
+constexpr int64_t kStateLayout = 3;
 
 void Write(const Observation& observation, base::ByteSink& out) {
   out.WriteDouble(observation.loss);

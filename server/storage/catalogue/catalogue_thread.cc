@@ -109,12 +109,28 @@ std::deque<CatalogueThread::Pending>::iterator CatalogueThread::EndOfBatch() {
   return alone == pending_.begin() && alone != end ? alone + 1 : alone;
 }
 
+void CatalogueThread::CommitOneByOne(std::vector<Pending> batch) {
+  for (Pending& pending : batch) {
+    if (const absl::Status broken = status(); !broken.ok()) {
+      pending.done(broken);
+      continue;
+    }
+    std::vector<Pending> one;
+    one.push_back(std::move(pending));
+    Commit(std::move(one));
+  }
+}
+
 void CatalogueThread::Commit(std::vector<Pending> batch) {
   std::vector<const Change*> changes;
   for (const Pending& pending : batch) {
     changes.push_back(&pending.change);
   }
   const auto results = changes_.Commit(changes, clock_.WallTime());
+  if (absl::IsDataLoss(results.status())) {
+    // One of them meets a damaged page: alone, each has its own answer.
+    return CommitOneByOne(std::move(batch));
+  }
   // A commit can be durable and the checkpoint after it fail: then this batch is good and the last.
   SqliteVfs& vfs = connection_.vfs();
   if (!results.ok() && !absl::IsResourceExhausted(results.status())) {

@@ -58,6 +58,7 @@ class CatalogueThread {
   // What the next transaction takes of pending_.
   std::deque<Pending>::iterator EndOfBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Commit(std::vector<Pending> batch);
+  void CommitOneByOne(std::vector<Pending> batch);
 
   Connection& connection_;
   const base::Clock& clock_;

@@ -190,23 +190,20 @@ absl::Status Changes::Make(const RemoveDamagedJob& remove, int64_t now) {
 }
 
 void Changes::ForgetExpired(int64_t now) {
-  StatementUse(forget_requests_, now).Step();
-  StatementUse(forget_tombstones_, now).Step();
+  if (forgets_expired_) {
+    StatementUse(forget_requests_, now).Step();
+    StatementUse(forget_tombstones_, now).Step();
+  }
 }
 
-bool Changes::in_transaction() {
+bool Changes::in_transaction() const {
   return sqlite3_get_autocommit(connection_.database().getHandle()) == 0;
 }
 
-absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<const Change*>& changes,
-                                                          absl::Time now) {
-  const bool is_of_damaged = IsOfDamagedJob(*changes.front());
-  POLYAK_CHECK(!is_of_damaged || changes.size() == 1);
-  std::vector<absl::Status> results;
-  absl::Status status = connection_.Try([&] {
-    if (is_of_damaged) {
-      connection_.database().exec("PRAGMA writable_schema = ON");
-    }
+absl::Status Changes::Attempt(const std::vector<const Change*>& changes, absl::Time now,
+                              std::vector<absl::Status>& results) {
+  results.clear();
+  return connection_.Try([&] {
     SQLite::Transaction transaction(connection_.database(), SQLite::TransactionBehavior::IMMEDIATE);
     ForgetExpired(Micros(now));
     for (const Change* const change : changes) {
@@ -216,25 +213,52 @@ absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<cons
     transaction.commit();
     return absl::OkStatus();
   });
-  if (is_of_damaged) {
-    status.Update(connection_.Try([&] {
-      connection_.database().exec("PRAGMA writable_schema = OFF");
-      return absl::OkStatus();
-    }));
-    if (absl::IsDataLoss(status) && !in_transaction()) {
-      return std::vector<absl::Status>{absl::DataLossError(
-          absl::StrCat("the catalogue is so damaged that the job can't be taken out of it: ",
-                       std::string{status.message()}))};
-    }
-  }
+}
+
+absl::StatusOr<std::vector<absl::Status>> Changes::Commit(const std::vector<const Change*>& changes,
+                                                          absl::Time now) {
+  const bool is_of_damaged = IsOfDamagedJob(*changes.front());
+  POLYAK_CHECK(!is_of_damaged || changes.size() == 1);
+  std::vector<absl::Status> results;
+  absl::Status status = WritableSchema(is_of_damaged);
   if (status.ok()) {
-    return results;
+    status = Attempt(changes, now, results);
+    if (absl::IsDataLoss(status) && !in_transaction() && forgets_expired_) {
+      // SQLite writes nothing more in a transaction that has met a damaged page, whose ever that
+      // was. If it was that of what has expired, this stays in the file until a next process.
+      forgets_expired_ = false;
+      const absl::Status without = Attempt(changes, now, results);
+      forgets_expired_ = !without.ok();
+      status = without;
+    }
+    status.Update(WritableSchema(false));
   }
-  if (absl::IsResourceExhausted(status) && in_transaction()) {
-    return absl::UnavailableError(
-        absl::StrCat(std::string{status.message()}, "; and it could not be rolled back"));
+  const std::string text{status.message()};
+  if ((absl::IsDataLoss(status) || absl::IsResourceExhausted(status)) && in_transaction()) {
+    return absl::UnavailableError(absl::StrCat(text, "; and it could not be rolled back"));
   }
-  return status;
+  if (absl::IsDataLoss(status) && changes.size() == 1) {
+    return std::vector<absl::Status>{absl::DataLossError(
+        absl::StrCat(text,
+                     "; accepted: polyakd rebuild --replace, which makes another one of the "
+                     "traces"))};
+  }
+  if (!status.ok()) {
+    return status;
+  }
+  return results;
+}
+
+absl::Status Changes::WritableSchema(bool on) {
+  if (on == has_writable_schema_) {
+    return absl::OkStatus();
+  }
+  return connection_.Try([&] {
+    connection_.database().exec(on ? "PRAGMA writable_schema = ON"
+                                   : "PRAGMA writable_schema = OFF");
+    has_writable_schema_ = on;
+    return absl::OkStatus();
+  });
 }
 
 }  // namespace polyak::storage

@@ -53,9 +53,10 @@ class Changes {
   // change OK, or its own error, which is JobStore's and leaves the others alone.
   //   changes: at least one; one for which IsOfDamagedJob is true comes alone.
   //   now: for request ids and tombstones, which expire.
-  // Errors: ResourceExhausted if the disk is full; then nothing was changed, and the next call may
-  // succeed. All others: whether anything was changed is not known, and this must be the last call.
-  // Cost: one sync of the log; to remove a damaged job, a look at every job as well.
+  // Errors: ResourceExhausted if the disk is full, DataLoss where one of several changes meets a
+  // damaged page (of a single change that is its own error); then nothing was changed, and the next
+  // call may succeed. All others: whether anything was changed is not known, and this must be the
+  // last call. Cost: one sync of the log; to remove a damaged job, a look at every job as well.
   absl::StatusOr<std::vector<absl::Status>> Commit(const std::vector<const Change*>& changes,
                                                    absl::Time now);
 
@@ -72,9 +73,15 @@ class Changes {
   absl::Status CheckIsNew(const InsertJob& insert, int64_t now);
   void WriteSpec(int64_t sequence, const JobRow& row);
   void ForgetExpired(int64_t now);
-  bool in_transaction();
+  bool in_transaction() const;
+  absl::Status WritableSchema(bool on);
+  // One transaction.
+  absl::Status Attempt(const std::vector<const Change*>& changes, absl::Time now,
+                       std::vector<absl::Status>& results);
 
   Connection& connection_;
+  bool forgets_expired_ = true;
+  bool has_writable_schema_ = false;
   SQLite::Statement find_request_;
   SQLite::Statement find_name_or_uid_;
   SQLite::Statement find_row_;

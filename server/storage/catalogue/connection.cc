@@ -47,7 +47,7 @@ absl::Status Connection::ToStatus(const SQLite::Exception& exception) const {
       return absl::ResourceExhaustedError(text);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return absl::DataLossError(text);
+      return absl::DataLossError(absl::StrCat("the catalogue is damaged: ", text));
     default:
       return absl::UnavailableError(text);
   }

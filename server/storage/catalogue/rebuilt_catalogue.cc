@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
+#include "server/storage/catalogue/connection.h"
 #include "server/storage/catalogue/copy_file.h"
+#include "server/storage/job_files.h"
 
 namespace polyak::storage {
 namespace {
@@ -83,22 +85,64 @@ absl::StatusOr<std::string> KeepCatalogue(base::FileSystem& files, const std::st
   return kept;
 }
 
+// Whether there is a catalogue. An empty file is none: SQLite makes one before the first job is in
+// it, and what empties it later has lost the jobs.
+absl::StatusOr<bool> IsThere(base::FileSystem& files, const std::string& path) {
+  const auto file = files.Open(path, base::FileSystem::Mode::kRead);
+  if (absl::IsNotFound(file.status())) {
+    return false;
+  }
+  POLYAK_RETURN_IF_ERROR(file.status());
+  POLYAK_ASSIGN_OR_RETURN(const int64_t size, (*file)->Size());
+  return size > 0;
+}
+
+absl::StatusOr<int64_t> CountTraces(base::FileSystem& files, const std::string& directory) {
+  const auto names = files.List(JobFiles{directory}.directory());
+  if (absl::IsNotFound(names.status())) {
+    return 0;
+  }
+  POLYAK_RETURN_IF_ERROR(names.status());
+  return std::count_if(names->begin(), names->end(),
+                       [](const std::string& name) { return name.ends_with(".trace"); });
+}
+
+// What SQLite finds wrong with a catalogue; empty: nothing.
+std::string DamageOf(base::FileSystem& files, const std::string& path) {
+  const auto found = [&]() -> absl::StatusOr<std::string> {
+    POLYAK_ASSIGN_OR_RETURN(const auto connection, Connection::Open(files, path));
+    return connection->Try([&]() -> absl::StatusOr<std::string> {
+      return connection->database().execAndGet("PRAGMA integrity_check(1)").getString();
+    });
+  }();
+  return !found.ok() ? std::string{found.status().message()} : *found == "ok" ? "" : *found;
+}
+
 }  // namespace
 
 absl::Status CheckCatalogueInPlace(base::FileSystem& files, const std::string& directory) {
-  POLYAK_ASSIGN_OR_RETURN(const bool exists, files.Exists(PathOf(directory, kFile)));
+  POLYAK_ASSIGN_OR_RETURN(const bool exists, IsThere(files, PathOf(directory, kFile)));
+  if (exists) {
+    return absl::OkStatus();
+  }
   POLYAK_ASSIGN_OR_RETURN(const bool rebuilt, files.Exists(PathOf(directory, kRebuiltFile)));
-  return exists || !rebuilt
-             ? absl::OkStatus()
-             : absl::FailedPreconditionError(absl::StrCat(
-                   "polyakd rebuild was cut off here: there is ", kRebuiltFile, " and no ", kFile,
-                   ", and a server would begin with no job at all; accepted: polyakd rebuild, run "
-                   "once more, which makes the catalogue anew and loses no record"));
+  if (rebuilt) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("polyakd rebuild was cut off here: there is ", kRebuiltFile, " and no ", kFile,
+                     ", and a server would begin with no job at all; accepted: polyakd rebuild, "
+                     "run once more, which makes the catalogue anew and loses no record"));
+  }
+  POLYAK_ASSIGN_OR_RETURN(const int64_t traces, CountTraces(files, directory));
+  return traces == 0 ? absl::OkStatus()
+                     : absl::FailedPreconditionError(absl::StrCat(
+                           "there are the traces of ", traces, " jobs and no ", kFile,
+                           ", and a server would begin without them; accepted: polyakd rebuild, "
+                           "which makes the catalogue of the traces, or another directory"));
 }
 
 absl::Status CheckReplaceable(base::FileSystem& files, const base::Clock& clock,
                               const std::string& directory) {
-  POLYAK_ASSIGN_OR_RETURN(const bool exists, files.Exists(PathOf(directory, kFile)));
+  POLYAK_ASSIGN_OR_RETURN(const bool exists, IsThere(files, PathOf(directory, kFile)));
   if (!exists) {
     return absl::OkStatus();
   }
@@ -112,9 +156,12 @@ absl::Status CheckReplaceable(base::FileSystem& files, const base::Clock& clock,
   if (absl::IsDataLoss(status)) {
     return absl::OkStatus();
   }
+  const std::string damage = status.ok() ? DamageOf(files, PathOf(directory, kFile)) : "";
   return absl::FailedPreconditionError(absl::StrCat(
       "there is a catalogue that ",
-      status.ok() ? "can be read" : absl::StrCat("is not damaged (", status.message(), ")"),
+      !status.ok()     ? absl::StrCat("is not damaged (", std::string{status.message()}, ")")
+      : damage.empty() ? "can be read"
+                       : absl::StrCat("can be read, but is not in order (", damage, ")"),
       ", and jobs that have not begun, ends of jobs and request ids are in it alone; accepted: "
       "--replace, which keeps it under another name, or no catalogue.db"));
 }

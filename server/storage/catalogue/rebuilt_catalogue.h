@@ -19,12 +19,13 @@ namespace polyak::storage {
 // this process, and no catalogue of it open.
 
 // Whether a server may open the catalogue of a directory, or begin one there.
-// Errors: FailedPrecondition where a replacement was cut off before its end; those of the disk.
+// Errors: FailedPrecondition where a replacement was cut off before its end, or where there are
+// traces and no catalogue: a new one would know none of their jobs; those of the disk.
 absl::Status CheckCatalogueInPlace(base::FileSystem& files, const std::string& directory);
 
-// Whether the catalogue that is there is no loss: there is none, or it is damaged.
-// Errors: FailedPrecondition if it can be read, or nobody knows whether it can.
-// Cost: the uids of all jobs, and every unfinished job.
+// Whether the catalogue that is there is no loss: there is none, or it can't be read.
+// Errors: FailedPrecondition if it can be read, also where SQLite finds damage in it, which the
+// text then says; or if nobody knows whether it can.   Cost: all of the file.
 absl::Status CheckReplaceable(base::FileSystem& files, const base::Clock& clock,
                               const std::string& directory);
 

@@ -65,6 +65,20 @@ TEST(PosixFileSystem, AnswersPermissionDeniedWhereTheProcessMayNot) {
   EXPECT_EQ(code, static_cast<int>(absl::StatusCode::kPermissionDenied));
 }
 
+TEST(PosixFileSystem, OpensNeitherDirectoriesNorPipesAndWaitsForNobody) {
+  const TemporaryFolder folder;
+  PosixFileSystem files;
+  const std::string path = folder.path() + "/pipe";
+  ASSERT_EQ(mkfifo(path.c_str(), S_IRUSR | S_IWUSR), 0);
+  for (const Mode mode : {Mode::kRead, Mode::kUpdate}) {
+    const absl::Status refused = files.Open(path, mode).status();
+    EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+    EXPECT_TRUE(absl::StrContains(refused.message(), "it is not a file, but a pipe")) << refused;
+  }
+  const absl::Status refused = files.Open(folder.path(), Mode::kRead).status();
+  EXPECT_TRUE(absl::StrContains(refused.message(), "it is not a file, but a directory")) << refused;
+}
+
 TEST(PosixFileSystem, AnswersResourceExhaustedOnAFullDisk) {
   PosixFileSystem files;
   auto full = files.Open("/dev/full", Mode::kUpdate);

@@ -39,7 +39,8 @@ class RetentionTest : public JobsTest {
  protected:
   explicit RetentionTest(absl::Duration retention = absl::InfiniteDuration()) {
     options_.retention = retention;
-    options_.on_forget = [this](const v1::TrainingJob& job) {
+    options_.on_forget = [this](const v1::TrainingJob& job, const absl::Status& status) {
+      EXPECT_TRUE(status.ok()) << status;
       const base::MutexLock lock(&mutex_);
       forgotten_.push_back(job.name());
     };

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/storage/catalogue/connection.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/job_store_calls.h"
@@ -333,6 +334,16 @@ TEST(CheckReplaceable, OnlyWhatIsMissingOrDamagedIsNoLoss) {
   const absl::Status refused = CheckReplaceable(readable, kClock, kDirectory);
   EXPECT_TRUE(absl::IsFailedPrecondition(refused));
   EXPECT_THAT(std::string{refused.message()}, HasSubstr("accepted: --replace"));
+  EXPECT_EQ(Found(readable), kOld);
+  // Of damage in what was not needed for that: the count of free pages, in the file's header.
+  ASSERT_TRUE(Connection::Open(readable, kFile).ok());
+  ASSERT_TRUE(readable.Open(kFile, base::FileSystem::Mode::kUpdate)
+                  .value()
+                  ->Write(36, std::string("\0\0\0\5", 4))
+                  .ok());
+  const absl::Status in_part = CheckReplaceable(readable, kClock, kDirectory);
+  EXPECT_TRUE(absl::IsFailedPrecondition(in_part));
+  EXPECT_THAT(std::string{in_part.message()}, HasSubstr("can be read, but is not in order ("));
   EXPECT_EQ(Found(readable), kOld);
   // Nobody knows whether it could be read.
   FaultyFileSystem failing(readable);

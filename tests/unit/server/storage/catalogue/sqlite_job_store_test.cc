@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <array>
 #include <future>
 
 #include "absl/strings/str_cat.h"
@@ -270,6 +271,80 @@ TEST_F(SqliteJobStoreTest, WhatCanNotBeTakenOutLeavesTheOtherJobsAlone) {
   EXPECT_TRUE(calls_->Insert(MakeJob("new")).ok());
   EXPECT_TRUE(calls_->Remove("good").ok());
   EXPECT_FALSE(broken);
+}
+
+// Changes that come together: one of them meets a damaged page.
+TEST_F(SqliteJobStoreTest, AChangeThatMeetsADamagedPageIsRefusedAloneAndBreaksNothing) {
+  OpenStore();
+  auto bad = JobWithNumbers("bad");
+  for (int k = 0; k < 100'000; ++k) {
+    bad->mutable_spec()->mutable_quadratic()->add_initial_point(k + 0.5);
+  }
+  ASSERT_TRUE(calls_->Insert(bad).ok());
+  ASSERT_TRUE(calls_->Insert(MakeEndedJob("good", 5)).ok());
+  CloseStore();
+  auto connection = Connect();
+  const int pages = connection->database().execAndGet("PRAGMA page_count").getInt();
+  connection.reset();
+  {
+    const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
+    for (int page = 100; page < pages; page += 50) {
+      ASSERT_TRUE(file->Write(int64_t{page} * 4096, std::string(4, '\x7f')).ok());
+    }
+  }
+  bool broken = false;
+  auto options = StoreOptions();
+  options.on_broken = [&](const absl::Status& /*status*/) { broken = true; };
+  OpenStore(std::move(options));
+  // Its form is whole; the numbers of its spec, which go with it, can't be taken out.
+  std::array<std::promise<absl::Status>, 3> answers;
+  const auto answer = [&](int k) {
+    return [&answers, k](const absl::Status& status) { answers[k].set_value(status); };
+  };
+  store_->Insert(MakeJob("before"), {}, answer(0));
+  store_->Remove("bad", "bad", answer(1));
+  store_->Insert(MakeJob("after"), {}, answer(2));
+  EXPECT_TRUE(answers[0].get_future().get().ok());
+  const absl::Status refused = answers[1].get_future().get();
+  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("polyakd rebuild --replace"));
+  EXPECT_TRUE(answers[2].get_future().get().ok());
+  EXPECT_TRUE(calls_->Remove("good").ok());
+  EXPECT_FALSE(broken);
+  Reopen();
+  EXPECT_TRUE(calls_->Get("before").ok());
+  EXPECT_TRUE(calls_->Get("after").ok());
+  EXPECT_TRUE(absl::IsNotFound(calls_->Get("good").status()));
+}
+
+// What has expired is forgotten in passing, in the transaction of whatever comes.
+TEST_F(SqliteJobStoreTest, WhereWhatHasExpiredIsDamagedEveryOtherChangeGoesOn) {
+  OpenStore();
+  ASSERT_TRUE(calls_->Insert(MakeEndedJob("a", 5), {"request", "payload"}).ok());
+  CloseStore();
+  auto connection = Connect();
+  const int page =
+      connection->database()
+          .execAndGet("SELECT rootpage FROM sqlite_schema WHERE name = 'requests_by_expiry'")
+          .getInt();
+  connection.reset();
+  {
+    const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
+    ASSERT_TRUE(file->Write((int64_t{page} - 1) * 4096, std::string(4096, '\x7f')).ok());
+  }
+  bool broken = false;
+  auto options = StoreOptions();
+  options.on_broken = [&](const absl::Status& /*status*/) { broken = true; };
+  OpenStore(std::move(options));
+  EXPECT_TRUE(calls_->Insert(MakeJob("b")).ok());
+  EXPECT_TRUE(calls_->Insert(MakeJob("c")).ok());
+  EXPECT_TRUE(calls_->Remove("a").ok());
+  // One that would be written there is refused, and names what can be done.
+  const absl::Status refused = calls_->Insert(MakeJob("d"), {"another", "payload"});
+  EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("the catalogue is damaged"));
+  EXPECT_FALSE(broken);
+  EXPECT_THAT(Names(calls_->List({EveryJob})->jobs), ElementsAre("c", "b"));
 }
 
 // The name is not another job's by now, as Remove would say of a job with another uid.
