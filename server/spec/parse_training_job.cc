@@ -77,9 +77,11 @@ std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& me
   spec.plan = ParsePlan(message.plan(), violations);
   spec.seed = engine::Seed{message.seed()};
   spec.diagnostics_interval = message.diagnostics_interval();
-  if (spec.diagnostics_interval < 0) {
-    violations.Add("spec.diagnostics_interval",
-                   Refusal(spec.diagnostics_interval, "1 or more iterations, or 0 for none"));
+  constexpr int64_t kDiagnosticsIntervalMax = 1'000'000'000;
+  if (spec.diagnostics_interval < 0 || spec.diagnostics_interval > kDiagnosticsIntervalMax) {
+    violations.Add(
+        "spec.diagnostics_interval",
+        Refusal(spec.diagnostics_interval, "1 to 1,000,000,000 iterations, or 0 for none"));
   }
   if (violations.count() != before) {
     return std::nullopt;

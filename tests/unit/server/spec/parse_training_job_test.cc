@@ -120,7 +120,7 @@ TEST(ParseTrainingJobSpec, TakesAnIntervalOfDiagnosticsOrNone) {
     EXPECT_EQ(spec->diagnostics_interval, interval);
   }
   ExpectRefused({{absl::StrCat(kQuadratic, "diagnostics_interval: -5"), "spec.diagnostics_interval",
-                  "is -5", "1 or more iterations"}});
+                  "is -5", "1 to 1,000,000,000 iterations"}});
 }
 
 }  // namespace
