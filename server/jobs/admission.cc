@@ -219,9 +219,10 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
   if (draining()) {
     return done(Draining());
   }
-  if (absl::Status usable = runner::CheckNamedDataset(request.spec(), options_.limits.datasets);
+  if (const absl::Status usable =
+          runner::CheckNamedDataset(request.spec(), options_.limits.datasets);
       !usable.ok()) {
-    return done(WithDetails(usable));
+    return RefuseUnlessAccepted(request, usable, std::move(done));
   }
   auto admission = std::make_shared<Admission>();
   spec::Violations violations = CheckRequest(request);
@@ -245,6 +246,18 @@ void Jobs::Create(const v1::CreateTrainingJobRequest& request, JobDone done) {
       CheckId(admission);
     }
   });
+}
+
+// What was accepted once is answered as before, whatever became of its data since.
+void Jobs::RefuseUnlessAccepted(const v1::CreateTrainingJobRequest& request,
+                                const absl::Status& why, JobDone done) {
+  if (request.request_id().empty()) {
+    return done(WithDetails(why));
+  }
+  store_.FindRequest({request.request_id(), Payload(request)},
+                     [why, done = std::move(done)](const auto& earlier) {
+                       earlier.ok() && *earlier != nullptr ? done(earlier) : done(WithDetails(why));
+                     });
 }
 
 // The id is claimed when the job is stored; a look before spares the work for one that is taken.

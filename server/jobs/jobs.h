@@ -153,6 +153,9 @@ class Jobs {
   // first one's answer, or an error if that one asked for something else. Otherwise wraps `done` so
   // that whoever came later is answered with it.
   bool BeginRequest(const storage::RequestKey& key, JobDone& done);
+  // The answer to a request whose spec can't be parsed now, since its data can't be used.
+  void RefuseUnlessAccepted(const v1::CreateTrainingJobRequest& request, const absl::Status& why,
+                            JobDone done);
   // The steps of a Create, each on the thread where the one before ended.
   void CheckId(const std::shared_ptr<Admission>& admission);
   void Reserve(const std::shared_ptr<Admission>& admission);

@@ -104,8 +104,8 @@ absl::Status IterationReader::AddRows(const storage::TraceReader& trace, int64_t
     POLYAK_ASSIGN_OR_RETURN(const double elapsed, trace.ElapsedAt(first + k * options_.stride));
     batch.add_elapsed_seconds(elapsed);
   }
-  const bool diagnosed = options_.with_diagnostics &&
-                         columns.columns.size() == size_t{engine::kDiagnosedTraceColumns};
+  const bool diagnosed =
+      options_.with_diagnostics && columns.columns.size() == size_t{engine::kDiagnosedTraceColumns};
   for (int64_t k = 0; diagnosed && k < count; ++k) {
     AddDiagnostics(first + k * options_.stride, columns, static_cast<size_t>(k), batch);
   }

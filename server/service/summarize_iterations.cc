@@ -90,7 +90,11 @@ absl::Status Fill(const Request& request, const jobs::Job& job, Response& respon
   *response.mutable_residual_norm() = DescribeColumn(residual);
   *response.mutable_rate_estimate() = DescribeColumn(rate);
   if (job.outline().diagnostics_interval > 0 && rows > 0) {
-    return FillDiagnostics(*trace, edges, response);
+    // What a server that knew no diagnostics has computed has none.
+    POLYAK_ASSIGN_OR_RETURN(const storage::Columns start, trace->Read(0, 1, 1));
+    if (start.columns.size() == size_t{engine::kDiagnosedTraceColumns}) {
+      return FillDiagnostics(*trace, edges, response);
+    }
   }
   return absl::OkStatus();
 }

@@ -98,6 +98,11 @@ absl::StatusOr<std::shared_ptr<Trace>> FileRunStore::OpenTrace(const v1::Trainin
   if (!trace.ok()) {
     return trace.status();
   }
+  if ((*trace)->columns() != ColumnsOf(job)) {
+    return absl::DataLossError(absl::StrCat("the trace has ", (*trace)->columns(),
+                                            " columns, and the job's spec asks for ",
+                                            ColumnsOf(job)));
+  }
   POLYAK_ASSIGN_OR_RETURN(const std::string description, (*trace)->ReadDescription());
   if (!description.starts_with(signature)) {
     (*trace)->set_agree([tolerance = ToleranceOf(job), columns = options_.columns](
@@ -141,7 +146,7 @@ absl::Status FileRunStore::CheckMachine(const v1::TrainingJob& job,
 absl::Status FileRunStore::CheckRepairable(const v1::TrainingJob& job) const {
   POLYAK_ASSIGN_OR_RETURN(
       const TraceRemains remains,
-      LookAtRemains(*disk_, paths_.TracePath(job.uid()), job.uid(), options_.columns));
+      LookAtRemains(*disk_, paths_.TracePath(job.uid()), job.uid(), ColumnsOf(job)));
   return CheckMachine(job, remains.description);
 }
 

@@ -77,6 +77,7 @@ class FileTrace : public Trace {
   bool in_memory(int64_t first_row) const override;
   int64_t memory_bytes() const override;
 
+  int columns() const { return file_->layout().columns; }
   absl::StatusOr<std::string> ReadDescription() const { return file_->ReadDescription(); }
   // A checksum of all published rows, of 32 bits, for damage and not for enemies. The same for the
   // same rows, however they were cut into slices.  Errors: as Read.

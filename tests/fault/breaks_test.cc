@@ -56,7 +56,7 @@ constexpr std::array<const char*, 3> kMethods = {"gradient_descent", "polyak_mom
 std::string Spec(const Problem& problem, const char* method) {
   return absl::StrCat(problem.text, " optimizer { ", method,
                       " {} } stopping { max_iterations: ", problem.iterations,
-                      " } plan: ", problem.plan);
+                      " } diagnostics_interval: 50 plan: ", problem.plan);
 }
 
 // All that a job has come to and that does not depend on time.
@@ -70,7 +70,7 @@ struct Outcome {
 Outcome OutcomeOf(client::Client& client, v1::TrainingJob job) {
   job.mutable_summary()->clear_training_time();
   Outcome outcome;
-  outcome.records = ReadAll(client, job.name()).SerializeAsString();
+  outcome.records = ReadAll(client, job.name(), true).SerializeAsString();
   outcome.summary =
       absl::StrCat(v1::TrainingJob::State_Name(job.state()), " ",
                    job.termination().ShortDebugString(), " ", job.summary().SerializeAsString());
@@ -191,7 +191,9 @@ void RunBroken(DurableServer& server, const Problem& problem, const char* method
     place = static_cast<int64_t>(random() % static_cast<uint64_t>(problem.iterations));
   }
   Breaker breaker(server, job, places, random, tally);
-  const auto ended = client.Watch(Watching(job.name()), breaker);
+  v1::WatchTrainingJobRequest request = Watching(job.name());
+  request.set_with_diagnostics(true);
+  const auto ended = client.Watch(request, breaker);
   ASSERT_TRUE(ended.ok()) << ended.status();
   ++tally.jobs;
   const Outcome outcome = OutcomeOf(client, *ended);

@@ -132,6 +132,9 @@ TEST_F(Cli, AJobWithoutDiagnosticsSaysSo) {
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_THAT(outcome.errors, HasSubstr("--diagnostics-interval"));
   EXPECT_EQ(Run("submit quadratic --iterations 5 --diagnostics-interval 0").exit_code, 2);
+  const Outcome chart = Run("plot undiagnosed --column flipped-share");
+  EXPECT_NE(chart.exit_code, 0);
+  EXPECT_THAT(chart.errors, HasSubstr("trainingJobs/undiagnosed has no diagnostics; accepted: "));
 }
 
 TEST_F(Cli, AJobGoesFromSubmissionToDeletion) {

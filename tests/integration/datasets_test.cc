@@ -112,11 +112,14 @@ TEST(Datasets, ADamagedOneIsToldByNameAndCanBeSentAgainOrDeleted) {
   const auto stored = client.SendDataset(Header(), Values());
   ASSERT_TRUE(stored.ok()) << stored.status();
   const std::string path = absl::StrCat(server.data_directory(), "/", stored->name(), ".dataset");
+  v1::CreateTrainingJobRequest request = Job(100);
+  DatasetOf(request).set_name(stored->name());
+  v1::CreateTrainingJobRequest accepted = request;
+  accepted.set_request_id("accepted-before");
+  const v1::TrainingJob before = Ended(client, accepted);
   server.Kill();
   std::filesystem::resize_file(path, 5000);
   server.Start();
-  v1::CreateTrainingJobRequest request = Job(100);
-  DatasetOf(request).set_name(stored->name());
   const auto expect_damaged = [&](const absl::Status& status) {
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
     EXPECT_EQ(client::ErrorReason(status), "DATA_DAMAGED");
@@ -124,6 +127,14 @@ TEST(Datasets, ADamagedOneIsToldByNameAndCanBeSentAgainOrDeleted) {
                 AllOf(HasSubstr(stored->name() + " is damaged"), HasSubstr("send it again")));
   };
   expect_damaged(client.Submit(request).status());
+  request.set_request_id("never-accepted");
+  expect_damaged(client.Submit(request).status());
+  request.clear_request_id();
+  // Who tries again what was accepted is told of the job there is.
+  const auto again = client.Submit(accepted);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->uid(), before.uid());
+  EXPECT_TRUE(client.Delete(before.name()).ok());
   expect_damaged(client.Preview(request.spec()).status());
   expect_damaged(client.GetDataset(stored->name()).status());
   ASSERT_TRUE(client.SendDataset(Header(), Values()).ok());

@@ -53,11 +53,13 @@ inline v1::TrainingJob Ended(client::Client& client, const v1::CreateTrainingJob
 }
 
 // Every record, by pages.
-inline v1::IterationBatch ReadAll(client::Client& client, const std::string& name) {
+inline v1::IterationBatch ReadAll(client::Client& client, const std::string& name,
+                                  bool with_diagnostics = false) {
   v1::IterationBatch all;
   v1::ReadIterationsRequest request;
   request.set_name(name);
   request.set_max_records(50'000);
+  request.set_with_diagnostics(with_diagnostics);
   while (true) {
     const auto page = client.ReadIterations(request);
     EXPECT_TRUE(page.ok()) << page.status();

@@ -99,6 +99,12 @@ ExitCode Plot(const Context& context, const PlotFlags& flags) {
     if (!job.ok()) {
       return Fail(context, job.status());
     }
+    if (IsDiagnosed(flags.column) && job->spec().diagnostics_interval() == 0) {
+      return Fail(context, absl::FailedPreconditionError(absl::StrCat(
+                               "--column is '", flags.column, "' and ", job->name(),
+                               " has no diagnostics; accepted: residual, loss, or a job that was "
+                               "submitted with --diagnostics-interval")));
+    }
     if (const absl::Status status = ReadCurves(client, job->name(), flags, curves); !status.ok()) {
       return Fail(context, status);
     }

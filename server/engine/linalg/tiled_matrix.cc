@@ -43,6 +43,14 @@ void StripMatrix::Scale(double factor, int64_t first_strip, int64_t last_strip) 
   }
 }
 
+void StripMatrix::ClearPadding() {
+  for (int64_t i = rows_; i < strips_ * kTileRows; ++i) {
+    for (int64_t c = 0; c < cols_; ++c) {
+      (*this)(i, c) = 0;
+    }
+  }
+}
+
 TiledMatrix::TiledMatrix(int64_t rows, int64_t cols)
     : rows_(rows),
       cols_(cols),

@@ -28,6 +28,8 @@ class StripMatrix {
   }
   void SetZero(int64_t first_strip, int64_t last_strip);
   void Scale(double factor, int64_t first_strip, int64_t last_strip);
+  // Makes what is beyond the last row 0 again.
+  void ClearPadding();
 
  private:
   int64_t rows_;

@@ -15,4 +15,15 @@ CountCommonBits(const uint64_t* a, const uint64_t* b, int64_t words) {
   return count;
 }
 
+Matrix CommonActivations(const std::vector<uint64_t>& active, int64_t examples, int64_t words) {
+  Matrix common(examples, examples);
+  for (int64_t j = 0; j < examples; ++j) {
+    for (int64_t i = 0; i <= j; ++i) {
+      common(i, j) = common(j, i) = static_cast<double>(
+          CountCommonBits(active.data() + i * words, active.data() + j * words, words));
+    }
+  }
+  return common;
+}
+
 }  // namespace polyak::engine

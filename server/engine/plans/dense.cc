@@ -1,9 +1,11 @@
 #include "server/engine/plans/dense.h"
 
+#include <cmath>
 #include <utility>
 #include <variant>
 
 #include "server/base/status_macros.h"
+#include "server/engine/linalg/tile_kernels.h"
 #include "server/engine/plans/dense_deep_linear.h"
 #include "server/engine/plans/dense_relu.h"
 #include "server/engine/plans/saved_plan.h"
@@ -70,6 +72,12 @@ class DenseStepper : public Stepper {
   Observation observation_;
 };
 
+// Of a matrix in tiles, whose rows and columns are filled up.
+double PaddedValues(double rows, double cols) {
+  constexpr double kRows = kTileRows;
+  return kRows * std::ceil(rows / kRows) * kRows * std::ceil(cols / kRows);
+}
+
 }  // namespace
 
 std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpec& optimizer) {
@@ -83,6 +91,15 @@ std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpe
   cost.saved_values = vectors * literal.parameters;
   // The optimizer's, and the gradient.
   cost.bytes = literal.bytes + (vectors + 1) * literal.parameters * sizeof(double);
+  if (!std::holds_alternative<QuadraticSpec>(problem)) {
+    double padding = 0;  // of weights in tiles
+    for (const ParameterMatrix& weights : ParameterMatrices(problem)) {
+      padding +=
+          PaddedValues(static_cast<double>(weights.rows), static_cast<double>(weights.cols)) -
+          static_cast<double>(weights.rows) * static_cast<double>(weights.cols);
+    }
+    cost.bytes += vectors * padding * sizeof(double);
+  }
   return cost;
 }
 

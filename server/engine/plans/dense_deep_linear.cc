@@ -50,6 +50,7 @@ class DenseDeepLinearStepper : public Stepper {
   }
 
   void Step() override {
+    at_start_ = false;
     Evaluate();
     GoBackward();
     for (size_t l = 0; l < layers_.size(); ++l) {
@@ -99,6 +100,7 @@ class DenseDeepLinearStepper : public Stepper {
     SaveObservation(observed_, observation_, out);
   }
   absl::Status Load(base::ByteSource& in) override {
+    at_start_ = false;
     POLYAK_RETURN_IF_ERROR(LoadDense(in, method_, layers_));
     const SavedObservation saved = ReadObservation(in);
     POLYAK_RETURN_IF_ERROR(in.status());
@@ -114,20 +116,32 @@ class DenseDeepLinearStepper : public Stepper {
   // A'A.
   static Matrix InnerProducts(const StripMatrix& a) {
     Matrix products = Matrix::Zero(a.cols(), a.cols());
-    for (int64_t j = 0; j < a.cols(); ++j) {
-      for (int64_t k = 0; k <= j; ++k) {
-        for (int64_t i = 0; i < a.rows(); ++i) {
-          products(k, j) += a(i, k) * a(i, j);
+    constexpr int64_t kRows = 256;  // copied at a time
+    for (int64_t first = 0; first < a.rows(); first += kRows) {
+      Matrix block(std::min(kRows, a.rows() - first), a.cols());
+      for (int64_t j = 0; j < a.cols(); ++j) {
+        for (int64_t i = 0; i < block.rows(); ++i) {
+          block(i, j) = a(first + i, j);
         }
-        products(j, k) = products(k, j);
       }
+      products.noalias() += block.transpose() * block;
     }
     return products;
   }
-  // |W_t - W_0| of all layers. The start is made once, and kept.
+  // |W_t - W_0| of all layers. The start is kept from the first time on; made anew only by a run
+  // that was loaded.
   double DistanceFromStart() {
-    if (start_.empty()) {
+    if (start_.empty() && !at_start_) {
       start_ = InitialDeepLinearWeights(*instance_);
+    }
+    for (size_t l = start_.size(); at_start_ && l < layers_.size(); ++l) {
+      const TiledMatrix& weights = layers_[l].weights();
+      Matrix& start = start_.emplace_back(weights.rows(), weights.cols());
+      for (int64_t j = 0; j < weights.cols(); ++j) {
+        for (int64_t i = 0; i < weights.rows(); ++i) {
+          start(i, j) = weights(i, j);
+        }
+      }
     }
     double squares = 0;
     for (size_t l = 0; l < layers_.size(); ++l) {
@@ -165,6 +179,9 @@ class DenseDeepLinearStepper : public Stepper {
       image.SetZero(first, last);
       work(first, last);
       image.Scale(ScaleOf(layer), first, last);
+      if (last == image.strips()) {
+        image.ClearPadding();  // infinity times 0 is NaN, which the next layer would take up
+      }
     });
   }
 
@@ -187,6 +204,7 @@ class DenseDeepLinearStepper : public Stepper {
                                   backward_[l + 1], image);
         });
         image.Scale(layer_scale_, 0, image.strips());
+        image.ClearPadding();
       }
       TakeSlope(forward_[l], slopes_[l]);
     }
@@ -247,6 +265,7 @@ class DenseDeepLinearStepper : public Stepper {
   std::vector<StripMatrix> slopes_;    // F_{l-1} xi' or F_{l-1}, l = 1 .. L
   Matrix residual_;                    // xi_t (d_y x r)
   std::vector<Matrix> start_;          // W_1(0) .. W_L(0), once somebody has asked how far they are
+  bool at_start_ = true;               // whether W is W(0)
   bool is_evaluated_ = false;          // whether forward_ and residual_ are of the weights
   bool observed_ = false;
   Observation observation_;

@@ -1,13 +1,14 @@
 #include "server/engine/plans/dense_relu.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <utility>
 #include <vector>
 
 #include "server/base/status_macros.h"
-#include "server/engine/plans/activation_mask.h"
+#include "server/engine/plans/common_bits.h"
 #include "server/engine/plans/dense_state.h"
 #include "server/engine/plans/trained_tiles.h"
 
@@ -27,7 +28,7 @@ class DenseReluStepper : public Stepper {
         features_(Matrix(instance_->features.transpose())),
         outputs_(OutputWeights(*instance_) / std::sqrt(static_cast<double>(instance_->width))),
         activations_(instance_->width, examples_),
-        initial_mask_(instance_->width, examples_),
+        initial_(static_cast<size_t>(activations_.strips() * examples_)),
         residual_(examples_) {
     layers_.emplace_back(instance_->width, instance_->input_dimension(),
                          StateVectors(optimizer) > 1);
@@ -46,11 +47,9 @@ class DenseReluStepper : public Stepper {
       scratches_.emplace_back(examples_);
     }
     Evaluate();
-    for (int64_t i = 0; i < examples_; ++i) {
-      for (int64_t r = 0; r < instance_->width; ++r) {
-        if (activations_(r, i) > 0) {
-          initial_mask_.Flip(r, i);
-        }
+    for (int64_t s = 0; s < activations_.strips(); ++s) {
+      for (int64_t i = 0; i < examples_; ++i) {
+        initial_[PlaceOf(s, i)] = ActiveOf(s, i);
       }
     }
   }
@@ -62,6 +61,7 @@ class DenseReluStepper : public Stepper {
   }
 
   void Step() override {
+    at_start_ = false;
     Evaluate();
     // Each block needs the residual of before the step alone, which is replaced after the last one.
     ForEachBlock([this](int64_t first, int64_t last, Scratch& scratch) {
@@ -77,9 +77,9 @@ class DenseReluStepper : public Stepper {
       return 0;
     }
     int64_t flipped = 0;
-    for (int64_t r = 0; r < instance_->width; ++r) {
+    for (int64_t s = 0; s < activations_.strips(); ++s) {
       for (int64_t i = 0; i < examples_; ++i) {
-        flipped += static_cast<int64_t>((activations_(r, i) > 0) != initial_mask_.Get(r, i));
+        flipped += std::popcount(static_cast<unsigned>(ActiveOf(s, i) ^ initial_[PlaceOf(s, i)]));
       }
     }
     return static_cast<double>(flipped) /
@@ -87,20 +87,20 @@ class DenseReluStepper : public Stepper {
   }
 
   Diagnostics Diagnose() override {
-    constexpr int64_t kRows = 1024;
-    Matrix common = Matrix::Zero(examples_, examples_);  // sum_r b_ri b_rj, whole numbers
-    for (int64_t first = 0; first < instance_->width; first += kRows) {
-      Matrix active(std::min(kRows, instance_->width - first), examples_);
+    constexpr int64_t kStripsOfWord = 64 / kTileRows;
+    const int64_t words = (activations_.strips() + kStripsOfWord - 1) / kStripsOfWord;
+    std::vector<uint64_t> active(static_cast<size_t>(examples_ * words));  // by example
+    for (int64_t s = 0; s < activations_.strips(); ++s) {
       for (int64_t i = 0; i < examples_; ++i) {
-        for (int64_t r = 0; r < active.rows(); ++r) {
-          active(r, i) = activations_(first + r, i) > 0 ? 1 : 0;
-        }
+        active[static_cast<size_t>(i * words + s / kStripsOfWord)] |=
+            uint64_t{ActiveOf(s, i)} << (s % kStripsOfWord * kTileRows);
       }
-      common.noalias() += active.transpose() * active;
     }
     const Matrix inner = instance_->features * instance_->features.transpose();
     Diagnostics diagnostics;
-    DescribeGram(inner.cwiseProduct(common) / static_cast<double>(instance_->width), diagnostics);
+    DescribeGram(inner.cwiseProduct(CommonActivations(active, examples_, words)) /
+                     static_cast<double>(instance_->width),
+                 diagnostics);
     diagnostics.flipped_share = flipped_share();
     diagnostics.distance_from_start = DistanceFromStart();
     return diagnostics;
@@ -112,6 +112,7 @@ class DenseReluStepper : public Stepper {
     SaveObservation(observed_, observed_ ? observation_ : Observation{}, out);
   }
   absl::Status Load(base::ByteSource& in) override {
+    at_start_ = false;
     POLYAK_RETURN_IF_ERROR(LoadDense(in, method_, layers_));
     const SavedObservation saved = ReadObservation(in);
     POLYAK_RETURN_IF_ERROR(in.status());
@@ -131,12 +132,34 @@ class DenseReluStepper : public Stepper {
     std::vector<double> outputs;  // by example: eight sums, by lane over the blocks of the part
   };
 
-  // |W_t - W_0|. The start is drawn once, and kept.
+  size_t PlaceOf(int64_t strip, int64_t example) const {
+    return static_cast<size_t>(strip * examples_ + example);
+  }
+  // 1[z_ri > 0] of the eight rows of a strip; 0 beyond the last.
+  uint8_t ActiveOf(int64_t strip, int64_t example) const {
+    const double* const z = activations_.strip(strip) + example * kTileRows;
+    unsigned bits = 0;
+    for (int k = 0; k < kTileRows; ++k) {
+      bits |= static_cast<unsigned>(z[k] > 0) << k;
+    }
+    return static_cast<uint8_t>(bits);
+  }
+
+  // |W_t - W_0|. The start is kept from the first time on; drawn anew only by a run that was
+  // loaded.
   double DistanceFromStart() {
     const TiledMatrix& weights = layers_.front().weights();
     if (start_.size() == 0) {
       start_.resize(weights.rows(), weights.cols());
-      FillInitialHiddenWeights(*instance_, 0, start_);
+      if (at_start_) {
+        for (int64_t j = 0; j < weights.cols(); ++j) {
+          for (int64_t r = 0; r < weights.rows(); ++r) {
+            start_(r, j) = weights(r, j);
+          }
+        }
+      } else {
+        FillInitialHiddenWeights(*instance_, 0, start_);
+      }
     }
     double squares = 0;
     for (int64_t j = 0; j < weights.cols(); ++j) {
@@ -214,11 +237,12 @@ class DenseReluStepper : public Stepper {
   const StripMatrix outputs_;         // a / sqrt(m) (m x 1)
   std::vector<TrainedTiles> layers_;  // W, the only one
   StripMatrix activations_;           // Z_t (m x n)
-  ActivationMask initial_mask_;
-  std::vector<Scratch> scratches_;  // of the parts
-  Vector residual_;                 // xi_t (n)
-  Matrix start_;                    // W_0 (m x d), once somebody has asked how far it is
-  bool is_evaluated_ = false;       // whether Z and what follows from it are of W
+  std::vector<uint8_t> initial_;      // 1[z_ri(0) > 0], a bit a row of each strip and example
+  std::vector<Scratch> scratches_;    // of the parts
+  Vector residual_;                   // xi_t (n)
+  Matrix start_;                      // W_0 (m x d), once somebody has asked how far it is
+  bool at_start_ = true;              // whether W is W_0
+  bool is_evaluated_ = false;         // whether Z and what follows from it are of W
   bool observed_ = false;
   Observation observation_;
 };

@@ -205,22 +205,12 @@ Matrix GramCoordinates::Gram() const {
   std::vector<uint64_t> active(static_cast<size_t>(examples_ * words));  // by example, a bit a row
   for (int64_t block = 0; block < blocks_; ++block) {
     for (int64_t i = 0; i < examples_; ++i) {
-      const double* const z = preactivations_.data() + (block * examples_ + i) * kBlock;
-      uint64_t bits = 0;
-      for (int64_t k = 0; k < kBlock; ++k) {
-        bits |= static_cast<uint64_t>(z[k] > 0) << k;
-      }
+      const uint64_t bits = active_[static_cast<size_t>(block * examples_ + i)];
       active[static_cast<size_t>(i * words + block * kBlock / 64)] |= bits << (block * kBlock % 64);
     }
   }
-  Matrix common(examples_, examples_);
-  for (int64_t j = 0; j < examples_; ++j) {
-    for (int64_t i = 0; i <= j; ++i) {
-      common(i, j) = common(j, i) = static_cast<double>(
-          CountCommonBits(active.data() + i * words, active.data() + j * words, words));
-    }
-  }
-  return gram_data_.cwiseProduct(common) / static_cast<double>(instance_->width);
+  return gram_data_.cwiseProduct(CommonActivations(active, examples_, words)) /
+         static_cast<double>(instance_->width);
 }
 
 // |W_t - W_0|^2 = eta^2 sum_r u_r' G u_r, u_r = (S + carry M)_r.

@@ -33,7 +33,7 @@ class GramCoordinates {
   // way.   Cost: 2 m n^2 flops, and 40 m n bytes from memory.
   void Step();
   double flipped_share() const;  // Cost: m n / 32 bit counts
-  Matrix Gram() const;  // H_t (n x n).   Cost: m n^2 / 128 bit counts, m n steps before
+  Matrix Gram() const;           // H_t (n x n).   Cost: m n^2 / 128 bit counts
   // Of the last observed iterate.   Cost: that of Gram, 2 m n^2 flops, and DescribeGram of n x n.
   Diagnostics Diagnose();
   // As EventDrivenNetwork::MotionOf, without the lag.

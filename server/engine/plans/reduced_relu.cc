@@ -143,13 +143,11 @@ class ReducedReluStepper : public Stepper {
 
   void StepByEvents() {
     events_->Step();
-    if (++iteration_ % kWindow != 0) {
-      return;
-    }
+    ++iteration_;
     if (ProductsAreCheaper()) {
       gram_ = std::make_unique<GramCoordinates>(instance_, method_, *events_);
       BeginProductWindow();
-    } else {
+    } else if (iteration_ % kWindow == 0) {
       weighed_ = events_->counts();
     }
   }
@@ -175,7 +173,8 @@ class ReducedReluStepper : public Stepper {
     weighed_ = {0, gram_->flips()};
   }
 
-  // By the work of the last window, counted, never timed: the bits stay the same.
+  // By counted work, never timed: the bits stay the same. As soon as the window's looks and flips
+  // have cost more than products in all of it would.
   bool ProductsAreCheaper() const {
     const EventCounts now = events_->counts();
     const double by_events = EventOperations(static_cast<double>(now.looks - weighed_.looks),

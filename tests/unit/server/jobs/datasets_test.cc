@@ -16,7 +16,6 @@
 namespace polyak::jobs {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // Can lose what it holds.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -31,6 +32,39 @@ double Allowed(const ProblemInstance& instance, int iteration, double initial_lo
   return std::holds_alternative<std::shared_ptr<const QuadraticInstance>>(instance)
              ? 0
              : (iteration + 1) * kTerms * std::numeric_limits<double>::epsilon() * initial_loss;
+}
+
+// Tiles are filled up with zeros, which an image beyond the numbers must not turn into NaN.
+TEST(DenseStepper, OverflowsAsTheProblemDoesAtAnyWidth) {
+  for (const int64_t width : {5, 8}) {
+    auto data = std::make_shared<Dataset>();
+    data->features = Matrix::Ones(2, 2);
+    data->targets = Matrix::Ones(2, 1);
+    DeepLinearNetworkSpec spec;
+    spec.dataset.source = std::shared_ptr<const Dataset>(data);
+    spec.width = width;
+    spec.depth = 4;
+    const Matrix hidden = Matrix::Constant(width, width, 1e200);
+    spec.initial_weights = std::make_shared<const std::vector<Matrix>>(std::vector<Matrix>{
+        Matrix::Constant(width, 2, 1e200), hidden, hidden, Matrix::Constant(1, width, 1e200)});
+    const ProblemInstance instance = InstanceOf(spec);
+    const auto problem = MakeProblem(instance);
+    const auto stepper = MakeStepper({instance, GradientDescentSpec{0.1}});
+    EXPECT_TRUE(std::isinf(problem->Evaluate(problem->initial_point(), nullptr).loss)) << width;
+    EXPECT_TRUE(std::isinf(stepper->Observe().loss)) << width;
+  }
+}
+
+TEST(DenseCost, CountsTheZerosThatTilesAreFilledUpWith) {
+  ReluNetworkSpec spec;
+  SyntheticDataSpec data;
+  data.kind = SyntheticKind::kUnitSphere;
+  data.examples = 1;
+  data.input_dimension = 1;
+  spec.dataset.source = data;
+  spec.width = 1'000'000;
+  // Weights and memory of one column, which takes the room of eight.
+  EXPECT_GT(DenseCost(spec, PolyakMomentumSpec{})->bytes, 2.0 * 8 * 8 * 1e6);
 }
 
 TEST(DenseStepper, IsTheProblemAndTheOptimizerByHand) {

@@ -45,6 +45,35 @@ class SqliteJobStoreTest : public testing_support::CatalogueTest {
     ASSERT_EQ(from.size(), to.size());
     ASSERT_TRUE(file->Write(static_cast<int64_t>(place), to).ok());
   }
+  void OpenStoreThatMayBreak() {
+    auto options = StoreOptions();
+    options.on_broken = [this](const absl::Status& /*status*/) { broken_ = true; };
+    OpenStore(std::move(options));
+  }
+  // Of the jobs "bad" and "good" the first has numbers that can't be read, nor taken out.
+  void OpenWithADamagedSpec() {
+    OpenStore();
+    auto bad = JobWithNumbers("bad");
+    for (int k = 0; k < 100'000; ++k) {
+      bad->mutable_spec()->mutable_quadratic()->add_initial_point(k + 0.5);
+    }
+    ASSERT_TRUE(calls_->Insert(bad).ok());
+    ASSERT_TRUE(calls_->Insert(MakeEndedJob("good", 5)).ok());
+    CloseStore();
+    // The spec lies on a chain of pages, each beginning with the number of the next one.
+    auto connection = Connect();
+    const int pages = connection->database().execAndGet("PRAGMA page_count").getInt();
+    connection.reset();
+    {
+      const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
+      for (int page = 100; page < pages; page += 50) {
+        ASSERT_TRUE(file->Write(int64_t{page} * 4096, std::string(4, '\x7f')).ok());
+      }
+    }
+    OpenStoreThatMayBreak();
+  }
+
+  bool broken_ = false;
 };
 
 TEST_F(SqliteJobStoreTest, FindsEverythingAgainWhenItIsOpenedAnew) {
@@ -242,60 +271,19 @@ TEST_F(SqliteJobStoreTest, ADamagedJobCanBeRemovedWhereItsIndexesKnowItByOtherVa
 
 // Damage beyond a row is an answer, and not the end of the store.
 TEST_F(SqliteJobStoreTest, WhatCanNotBeTakenOutLeavesTheOtherJobsAlone) {
-  OpenStore();
-  auto bad = JobWithNumbers("bad");
-  for (int k = 0; k < 100'000; ++k) {
-    bad->mutable_spec()->mutable_quadratic()->add_initial_point(k + 0.5);
-  }
-  ASSERT_TRUE(calls_->Insert(bad).ok());
-  ASSERT_TRUE(calls_->Insert(MakeEndedJob("good", 5)).ok());
-  CloseStore();
-  // The spec lies on a chain of pages, each beginning with the number of the next one.
-  auto connection = Connect();
-  const int pages = connection->database().execAndGet("PRAGMA page_count").getInt();
-  connection.reset();
-  {
-    const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
-    for (int page = 100; page < pages; page += 50) {
-      ASSERT_TRUE(file->Write(int64_t{page} * 4096, std::string(4, '\x7f')).ok());
-    }
-  }
-  bool broken = false;
-  auto options = StoreOptions();
-  options.on_broken = [&](const absl::Status& /*status*/) { broken = true; };
-  OpenStore(std::move(options));
+  OpenWithADamagedSpec();
   EXPECT_TRUE(absl::IsDataLoss(calls_->Get("bad").status()));
   const auto removed = calls_->RemoveDamaged("bad");
   EXPECT_TRUE(absl::IsDataLoss(removed.status())) << removed.status();
   EXPECT_TRUE(calls_->Get("good").ok());
   EXPECT_TRUE(calls_->Insert(MakeJob("new")).ok());
   EXPECT_TRUE(calls_->Remove("good").ok());
-  EXPECT_FALSE(broken);
+  EXPECT_FALSE(broken_);
 }
 
 // Changes that come together: one of them meets a damaged page.
 TEST_F(SqliteJobStoreTest, AChangeThatMeetsADamagedPageIsRefusedAloneAndBreaksNothing) {
-  OpenStore();
-  auto bad = JobWithNumbers("bad");
-  for (int k = 0; k < 100'000; ++k) {
-    bad->mutable_spec()->mutable_quadratic()->add_initial_point(k + 0.5);
-  }
-  ASSERT_TRUE(calls_->Insert(bad).ok());
-  ASSERT_TRUE(calls_->Insert(MakeEndedJob("good", 5)).ok());
-  CloseStore();
-  auto connection = Connect();
-  const int pages = connection->database().execAndGet("PRAGMA page_count").getInt();
-  connection.reset();
-  {
-    const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
-    for (int page = 100; page < pages; page += 50) {
-      ASSERT_TRUE(file->Write(int64_t{page} * 4096, std::string(4, '\x7f')).ok());
-    }
-  }
-  bool broken = false;
-  auto options = StoreOptions();
-  options.on_broken = [&](const absl::Status& /*status*/) { broken = true; };
-  OpenStore(std::move(options));
+  OpenWithADamagedSpec();
   // Its form is whole; the numbers of its spec, which go with it, can't be taken out.
   std::array<std::promise<absl::Status>, 3> answers;
   const auto answer = [&](int k) {
@@ -310,7 +298,7 @@ TEST_F(SqliteJobStoreTest, AChangeThatMeetsADamagedPageIsRefusedAloneAndBreaksNo
   EXPECT_THAT(std::string(refused.message()), HasSubstr("polyakd rebuild --replace"));
   EXPECT_TRUE(answers[2].get_future().get().ok());
   EXPECT_TRUE(calls_->Remove("good").ok());
-  EXPECT_FALSE(broken);
+  EXPECT_FALSE(broken_);
   Reopen();
   EXPECT_TRUE(calls_->Get("before").ok());
   EXPECT_TRUE(calls_->Get("after").ok());
@@ -332,10 +320,7 @@ TEST_F(SqliteJobStoreTest, WhereWhatHasExpiredIsDamagedEveryOtherChangeGoesOn) {
     const auto file = files_.Open(kFile, base::FileSystem::Mode::kUpdate).value();
     ASSERT_TRUE(file->Write((int64_t{page} - 1) * 4096, std::string(4096, '\x7f')).ok());
   }
-  bool broken = false;
-  auto options = StoreOptions();
-  options.on_broken = [&](const absl::Status& /*status*/) { broken = true; };
-  OpenStore(std::move(options));
+  OpenStoreThatMayBreak();
   EXPECT_TRUE(calls_->Insert(MakeJob("b")).ok());
   EXPECT_TRUE(calls_->Insert(MakeJob("c")).ok());
   EXPECT_TRUE(calls_->Remove("a").ok());
@@ -343,7 +328,7 @@ TEST_F(SqliteJobStoreTest, WhereWhatHasExpiredIsDamagedEveryOtherChangeGoesOn) {
   const absl::Status refused = calls_->Insert(MakeJob("d"), {"another", "payload"});
   EXPECT_TRUE(absl::IsDataLoss(refused)) << refused;
   EXPECT_THAT(std::string(refused.message()), HasSubstr("the catalogue is damaged"));
-  EXPECT_FALSE(broken);
+  EXPECT_FALSE(broken_);
   EXPECT_THAT(Names(calls_->List({EveryJob})->jobs), ElementsAre("c", "b"));
 }
 
