@@ -8,6 +8,7 @@
 #include <limits>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -243,33 +244,46 @@ bool HaveSameBits(const Values& a, const Values& b) {
          std::memcmp(a.data(), b.data(), static_cast<size_t>(a.size()) * sizeof(double)) == 0;
 }
 
-// The known instance with the same matrix, or null.
-const QuadraticInstance* FindAlike(
-    const QuadraticInstance& instance,
-    std::span<const std::shared_ptr<const QuadraticInstance>> known) {
+using KnownInstances = std::vector<std::shared_ptr<const QuadraticInstance>>;
+
+// The known instance with the same matrix, one with the same linear term and start if there is one;
+// or null.
+std::shared_ptr<const QuadraticInstance> FindAlike(const QuadraticInstance& instance,
+                                                   const KnownInstances& known) {
+  std::shared_ptr<const QuadraticInstance> alike;
   for (const auto& other : known) {
-    if (!other->is_diagonal() && HaveSameBits(other->matrix(), instance.matrix())) {
-      return other.get();
+    if (other->is_diagonal() || !HaveSameBits(other->matrix(), instance.matrix())) {
+      continue;
     }
+    if (HaveSameBits(other->initial_point, instance.initial_point) &&
+        HaveSameBits(other->linear_term, instance.linear_term)) {
+      return other;
+    }
+    alike = alike == nullptr ? other : alike;
   }
-  return nullptr;
+  return alike;
 }
 
-absl::Status SolveMatrix(QuadraticInstance& instance, const QuadraticInstance* alike) {
-  if (alike != nullptr) {
-    instance.hessian = alike->hessian;
-    instance.spectrum = alike->spectrum;
-    instance.tridiagonal = alike->tridiagonal;
-  } else {
-    POLYAK_RETURN_IF_ERROR(Decompose(instance));
-    POLYAK_RETURN_IF_ERROR(CheckDefinite(instance.spectrum));
+// What follows from the matrix, and with the same linear term the minimiser, unless it depends on
+// the start. Returns whether that is there.
+bool TakeOver(const QuadraticInstance& alike, QuadraticInstance& instance) {
+  instance.hessian = alike.hessian;
+  instance.spectrum = alike.spectrum;
+  instance.tridiagonal = alike.tridiagonal;
+  if (IsSingular(instance.spectrum.smallest(), instance.spectrum.largest()) ||
+      !HaveSameBits(alike.linear_term, instance.linear_term)) {
+    return false;
   }
+  instance.minimiser = alike.minimiser;
+  return true;
+}
+
+// The minimiser, of a matrix whose spectrum is there.
+absl::Status SolveMatrix(QuadraticInstance& instance) {
   if (IsSingular(instance.spectrum.smallest(), instance.spectrum.largest())) {
     POLYAK_ASSIGN_OR_RETURN(
         instance.minimiser,
         SolveSingular(instance.matrix(), instance.linear_term, instance.initial_point));
-  } else if (alike != nullptr && HaveSameBits(alike->linear_term, instance.linear_term)) {
-    instance.minimiser = alike->minimiser;
   } else if (instance.linear_term.isZero(0)) {
     instance.minimiser = Vector::Zero(instance.dimension());
   } else {
@@ -303,8 +317,7 @@ Vector NormalPoint(Seed seed, Eigen::Index dimension) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
-    const QuadraticSpec& spec, Seed seed,
-    std::span<const std::shared_ptr<const QuadraticInstance>> known) {
+    const QuadraticSpec& spec, Seed seed, KnownInstances known) {
   auto instance = std::make_shared<QuadraticInstance>();
   Eigen::Index dimension = 0;
   if (const auto* matrix = std::get_if<std::shared_ptr<const Matrix>>(&spec.hessian)) {
@@ -330,16 +343,21 @@ absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
       spec.initial_point != nullptr ? *spec.initial_point : NormalPoint(seed, dimension);
   if (instance->is_diagonal()) {
     POLYAK_RETURN_IF_ERROR(SolveDiagonal(*instance));
-  } else {
-    for (const auto& other : known) {
-      if (!other->is_diagonal() && HaveSameBits(other->initial_point, instance->initial_point) &&
-          HaveSameBits(other->linear_term, instance->linear_term) &&
-          HaveSameBits(other->matrix(), instance->matrix())) {
-        return other;
-      }
-    }
-    POLYAK_RETURN_IF_ERROR(SolveMatrix(*instance, FindAlike(*instance, known)));
+    return instance;
   }
+  std::shared_ptr<const QuadraticInstance> alike = FindAlike(*instance, known);
+  known.clear();  // nobody's matrix is held for as long as this takes
+  if (alike == nullptr) {
+    POLYAK_RETURN_IF_ERROR(Decompose(*instance));
+    POLYAK_RETURN_IF_ERROR(CheckDefinite(instance->spectrum));
+  } else if (HaveSameBits(alike->initial_point, instance->initial_point) &&
+             HaveSameBits(alike->linear_term, instance->linear_term)) {
+    return alike;
+  } else if (TakeOver(*alike, *instance)) {
+    return instance;
+  }
+  alike.reset();
+  POLYAK_RETURN_IF_ERROR(SolveMatrix(*instance));
   return instance;
 }
 

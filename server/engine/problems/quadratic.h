@@ -2,8 +2,8 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <variant>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/engine/data/dataset.h"
@@ -70,11 +70,12 @@ Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec);
 //   known: instances made before. What one of them with the same full matrix has is taken over
 //   where it would come out the same, to the bit: matrix, spectrum and tridiagonal form; with the
 //   same linear term the minimiser; all of it with the same start too, and then the result is that
-//   instance itself.
+//   instance itself. They are let go before anything is computed, so that the memory of the others
+//   is not held by it.
 // Cost: O(d^3) for a full matrix, O(d^2) for one that is known, O(d log d) for a diagonal one.
 absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
     const QuadraticSpec& spec, Seed seed,
-    std::span<const std::shared_ptr<const QuadraticInstance>> known = {});
+    std::vector<std::shared_ptr<const QuadraticInstance>> known = {});
 
 // H_t is H at every iterate: its ends are known.   distance_from_start: |w_t - w_0|.
 Diagnostics DiagnoseQuadratic(const QuadraticInstance& instance, double distance_from_start);

@@ -1,9 +1,12 @@
 #include "server/engine/problems/quadratic.h"
 
+#include <malloc.h>
+
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -259,6 +262,32 @@ TEST(KnownQuadratics, LendWhatIsTheSameAndNothingElse) {
     }
   }
 }
+
+#ifndef __SANITIZE_ADDRESS__  // whose allocator does not count like that
+// Whoever lent nothing is gone before the spectrum is computed: what that allocates and keeps comes
+// later.
+TEST(KnownQuadratics, AreLetGoBeforeAnythingIsComputed) {
+  const auto allocated = [] {
+    const struct mallinfo2 info = mallinfo2();
+    return static_cast<int64_t>(info.uordblks + info.hblkhd);
+  };
+  constexpr Eigen::Index kSize = 100;
+  const QuadraticSpec spec = testing_support::Rotated(testing_support::LogUniform(kSize, 100), 3);
+  int64_t when_let_go = -1;
+  std::vector<std::shared_ptr<const QuadraticInstance>> known;
+  known.emplace_back(
+      new QuadraticInstance(*MadeLike(testing_support::Rotated(Vector::Ones(2), 1), 1, {})),
+      [&](const QuadraticInstance* instance) {
+        when_let_go = allocated();
+        delete instance;
+      });
+  const auto instance = MakeQuadraticInstance(spec, Seed{1}, std::move(known));
+  ASSERT_TRUE(instance.ok());
+  ASSERT_TRUE((*instance)->spectrum.eigenvectors.has_value());
+  constexpr int64_t kEigenvectorBytes = kSize * kSize * sizeof(double);
+  EXPECT_GE(allocated() - when_let_go, kEigenvectorBytes * 9 / 10);
+}
+#endif
 
 TEST(MatrixQuadratic, EvaluatesAProductThatIsThereToTheSameBits) {
   QuadraticSpec spec = testing_support::Rotated(testing_support::LogUniform(37, 50), 4);
