@@ -340,7 +340,7 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
   form->set_state(v1::TrainingJob::STATE_QUEUED);
   *form->mutable_create_time() = Now();
   auto job = std::make_shared<Job>(form, std::move(prepared), options_.limits.datasets);
-  job->group_key = GroupKey(*form, true);
+  job->group_key = GroupKey(*form);
   job->reserved_bytes = static_cast<int64_t>(admission->reserved_bytes);
   bool is_new = false;
   {

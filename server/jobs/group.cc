@@ -8,7 +8,7 @@
 
 namespace polyak::jobs {
 
-std::string GroupKey(const v1::TrainingJob& job, bool is_prepared) {
+std::string GroupKey(const v1::TrainingJob& job) {
   const v1::TrainingJobSpec& spec = job.spec();
   if (job.resolution().plan() != v1::EXECUTION_PLAN_DENSE || !spec.has_quadratic() ||
       spec.stopping().has_max_duration()) {
@@ -18,7 +18,7 @@ std::string GroupKey(const v1::TrainingJob& job, bool is_prepared) {
   if (quadratic.has_matrix()) {
     return storage::Sha256(absl::StrCat("matrix", quadratic.matrix().SerializeAsString()));
   }
-  if (quadratic.has_least_squares() && is_prepared) {
+  if (quadratic.has_least_squares()) {
     // Synthetic data are drawn from the seed.
     return storage::Sha256(absl::StrCat("least squares", job.resolution().seed(), " ",
                                         quadratic.least_squares().SerializeAsString()));
@@ -26,9 +26,14 @@ std::string GroupKey(const v1::TrainingJob& job, bool is_prepared) {
   return "";
 }
 
-int64_t GroupSize(int64_t alike, int64_t idle_workers) {
-  const int64_t share = (alike + idle_workers) / (idle_workers + 1);
+int64_t GroupSize(int64_t alike, int64_t other_workers) {
+  const int64_t share = (alike + other_workers) / (other_workers + 1);
   return std::clamp<int64_t>(share, 1, runner::kGroupMax);
+}
+
+int64_t GroupMax(int64_t descriptors, int workers) {
+  constexpr int64_t kShare = 4;
+  return std::clamp<int64_t>(descriptors / kShare / workers, 1, runner::kGroupMax);
 }
 
 }  // namespace polyak::jobs

@@ -21,6 +21,7 @@
 #include "server/runner/final_parameters.h"
 #include "server/runner/known_problems.h"
 #include "server/runner/runner.h"
+#include "server/runner/stepped_run.h"
 #include "server/spec/limits.h"
 #include "server/storage/job_store.h"
 #include "server/storage/run_store.h"
@@ -39,6 +40,8 @@ struct JobsOptions {
   spec::Limits limits;
   int workers = 1;
   int64_t queue_capacity = 1000;
+  // Jobs that a worker runs in step, from 1 to runner::kGroupMax: each has a trace open.
+  int64_t group_max = runner::kGroupMax;
   // Who computes here, as Computation has them.
   std::string build;
   std::string processor;
@@ -239,9 +242,16 @@ class Jobs {
   void RunGroup(const std::vector<std::shared_ptr<Job>>& group);
   // The stages of a job of a group. None of them waits: `wakes_at` says when to call again.
   struct Member;
+  // What is to be done between slices. The preparation of many members does not hold those up that
+  // run: it is divided among passes.
+  void AdvanceMembers(const std::vector<std::unique_ptr<Member>>& members);
   void Advance(Member& member);
-  bool BeginMember(Member& member);
+  bool EndUnlessWanted(Member& member);
+  void BeginMember(Member& member);
   void OpenMember(Member& member);
+  // Behind all others, after a while, a job whose data can't be read now: no worker waits for it.
+  void PutBack(Member& member);
+  void NoteSlice(const std::vector<std::unique_ptr<Member>>& members);
   void EndRun(Member& member, absl::StatusOr<runner::RunResult> result);
   void StoreEnd(Member& member);
   void LookForEnd(Member& member);
@@ -249,8 +259,6 @@ class Jobs {
   void WaitForAny(const std::vector<std::unique_ptr<Member>>& members);
   // Adds who computes from here on. Returns false if that is who did before.
   bool AddComputation(const Job& job, v1::TrainingJob& form) const;
-  // Behind all others, after a while, a job whose data can't be read now: no worker waits for it.
-  void PutOff(const std::shared_ptr<Job>& job, const absl::Status& why);
   // Ends a job once its final form is durable; if it can't be, changes nothing. `done` is told.
   void Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form, Done done);
   void AccountEnd(const std::shared_ptr<Job>& job, const v1::TrainingJob& final_form);

@@ -23,6 +23,9 @@ namespace {
 // How often a run is begun without a new record before the disk's error ends it.
 constexpr int kAttemptsMax = 3;
 
+// How long those that run wait at most while others are prepared and opened, one of them at least.
+constexpr double kPreparingSeconds = 0.05;
+
 // Why a stored spec is not accepted any more, for people: the job's error has no details.
 absl::Status Refused(const spec::Violations& violations) {
   const spec::Violation& first = violations.kept().front();
@@ -58,7 +61,9 @@ struct Jobs::Member {
   explicit Member(std::shared_ptr<Job> taken) : job(std::move(taken)), form(*job->snapshot()) {}
 
   enum class Stage {
-    kOpening,  // its trace is to be opened
+    kBeginning,   // it is to be prepared
+    kPuttingOff,  // its data can't be read now: back to the queue
+    kOpening,     // its trace is to be opened
     kRunning,
     kEnding,   // its end is to be stored
     kStoring,  // which the store is about to answer
@@ -67,7 +72,7 @@ struct Jobs::Member {
 
   const std::shared_ptr<Job> job;
   v1::TrainingJob form;
-  Stage stage = Stage::kOpening;
+  Stage stage = Stage::kBeginning;
   double wakes_at = 0;  // monotonic seconds: nothing is to be done before
   std::shared_ptr<const runner::PreparedJob> prepared;
   std::shared_ptr<storage::Trace> trace;
@@ -80,13 +85,12 @@ struct Jobs::Member {
 
 std::vector<std::shared_ptr<Job>> Jobs::TakeGroup() {
   const std::string& key = queue_.front()->group_key;
-  const int64_t idle = options_.workers - running_;
-  const int64_t seen = std::min<int64_t>(std::ssize(queue_), runner::kGroupMax * (idle + 1));
+  const int64_t seen = std::min<int64_t>(std::ssize(queue_), options_.group_max * options_.workers);
   int64_t alike = 1;
   while (alike < seen && !key.empty() && queue_[static_cast<size_t>(alike)]->group_key == key) {
     ++alike;
   }
-  const int64_t size = GroupSize(alike, idle);
+  const int64_t size = std::min(GroupSize(alike, options_.workers - 1), options_.group_max);
   std::vector<std::shared_ptr<Job>> group(queue_.begin(), queue_.begin() + size);
   queue_.erase(queue_.begin(), queue_.begin() + size);
   places_taken_ -= size;
@@ -110,44 +114,69 @@ void Jobs::RunNext() {
 
 void Jobs::RunGroup(const std::vector<std::shared_ptr<Job>>& group) {
   std::vector<std::unique_ptr<Member>> members;
+  members.reserve(group.size());
   for (const std::shared_ptr<Job>& job : group) {
-    auto member = std::make_unique<Member>(job);
-    if (BeginMember(*member)) {
-      members.push_back(std::move(member));
-    }
+    members.push_back(std::make_unique<Member>(job));
   }
   std::vector<runner::SteppedRun*> runs;
   while (!members.empty()) {
+    AdvanceMembers(members);
     runs.clear();
     for (const auto& member : members) {
-      if (member->wakes_at == 0 || clock_.MonotonicSeconds() >= member->wakes_at) {
-        member->wakes_at = 0;
-        Advance(*member);
-        if (member->stage == Member::Stage::kRunning) {
-          runs.push_back(&*member->run);
-        }
+      if (member->stage == Member::Stage::kRunning && member->wakes_at == 0) {
+        runs.push_back(&*member->run);
       }
     }
     if (runs.empty()) {
       WaitForAny(members);
     } else {
-      runner::AdvanceBySlice(runs);
-    }
-    for (const auto& member : members) {
-      if (member->stage == Member::Stage::kRunning && member->run->ended()) {
-        EndRun(*member, member->run->TakeResult());
-      } else if (member->stage == Member::Stage::kRunning && member->run->waits() &&
-                 member->wakes_at == 0) {
-        member->wakes_at = clock_.MonotonicSeconds() + absl::ToDoubleSeconds(runner::kDiskProbe);
-      }
+      runner::AdvanceBySlice(runs, clock_);
+      NoteSlice(members);
     }
     std::erase_if(members,
                   [](const auto& member) { return member->stage == Member::Stage::kGone; });
   }
 }
 
+// Whoever runs has had its slice, unless it sleeps.
+void Jobs::NoteSlice(const std::vector<std::unique_ptr<Member>>& members) {
+  for (const auto& member : members) {
+    if (member->stage != Member::Stage::kRunning) {
+      continue;
+    }
+    if (member->run->ended()) {
+      EndRun(*member, member->run->TakeResult());
+    } else if (member->run->waits() && member->wakes_at == 0) {
+      member->wakes_at = clock_.MonotonicSeconds() + absl::ToDoubleSeconds(runner::kDiskProbe);
+    }
+  }
+}
+
+void Jobs::AdvanceMembers(const std::vector<std::unique_ptr<Member>>& members) {
+  const double begin = clock_.MonotonicSeconds();
+  bool has_prepared = false;
+  for (const auto& member : members) {
+    if (member->wakes_at > 0 && clock_.MonotonicSeconds() < member->wakes_at) {
+      continue;
+    }
+    member->wakes_at = 0;
+    const bool prepares =
+        member->stage == Member::Stage::kBeginning || member->stage == Member::Stage::kOpening;
+    if (prepares && has_prepared && clock_.MonotonicSeconds() >= begin + kPreparingSeconds) {
+      continue;  // after the slice of those that run
+    }
+    has_prepared = has_prepared || prepares;
+    Advance(*member);
+  }
+}
+
 void Jobs::Advance(Member& member) {
   switch (member.stage) {
+    case Member::Stage::kBeginning:
+      BeginMember(member);
+      return member.stage == Member::Stage::kOpening ? OpenMember(member) : void();
+    case Member::Stage::kPuttingOff:
+      return PutBack(member);
     case Member::Stage::kOpening:
       return OpenMember(member);
     case Member::Stage::kEnding:
@@ -187,12 +216,27 @@ void Jobs::WaitForAny(const std::vector<std::unique_ptr<Member>>& members) {
   }
 }
 
-bool Jobs::BeginMember(Member& member) {
+// Whether the server is about to go, or the job is not wanted any more and has no records that it
+// must end with: then it ends, or stays as it is for the next server.
+bool Jobs::EndUnlessWanted(Member& member) {
+  const bool stops = member.job->stop().stop_requested() && member.job->reader()->row_count() == 0;
+  if (!stops && !draining()) {
+    return false;
+  }
+  member.job->set_pause_reason("");
+  EndRun(member, runner::RunResult{engine::StopReason::kCancelled, 0, {}});
+  return true;
+}
+
+void Jobs::BeginMember(Member& member) {
   const std::shared_ptr<Job>& job = member.job;
   v1::TrainingJob& form = member.form;
   const bool begins = form.state() != v1::TrainingJob::STATE_RUNNING;
   if (!begins && job->reader()->row_count() == 0) {
     OpenRecords(*job);
+  }
+  if (EndUnlessWanted(member)) {
+    return;
   }
   absl::StatusOr<std::shared_ptr<const runner::PreparedJob>> prepared = job->TakePrepared();
   if (*prepared == nullptr) {
@@ -200,8 +244,10 @@ bool Jobs::BeginMember(Member& member) {
   }
   const bool has_no_data = absl::IsUnavailable(prepared.status());
   if (has_no_data && (draining() || !job->stop().stop_requested())) {
-    PutOff(job, prepared.status());
-    return false;
+    job->set_pause_reason(std::string{prepared.status().message()});
+    member.stage = Member::Stage::kPuttingOff;
+    member.wakes_at = clock_.MonotonicSeconds() + absl::ToDoubleSeconds(runner::kBetweenAttempts);
+    return;
   }
   job->set_pause_reason("");
   const bool elsewhere = AddComputation(*job, form);
@@ -221,22 +267,21 @@ bool Jobs::BeginMember(Member& member) {
   }
   if (prepared.ok()) {
     member.prepared = *std::move(prepared);
+    member.stage = Member::Stage::kOpening;
   } else if (has_no_data) {  // and is not wanted any more
     EndRun(member, runner::RunResult{engine::StopReason::kCancelled, 0, {}});
   } else {
     EndRun(member, prepared.status());
   }
-  return member.stage != Member::Stage::kGone;
 }
 
 void Jobs::OpenMember(Member& member) {
+  if (EndUnlessWanted(member)) {
+    return;
+  }
   const std::shared_ptr<Job>& job = member.job;
   auto trace = runs_.OpenTrace(member.form);
   if (absl::IsResourceExhausted(trace.status()) && !draining()) {
-    if (job->stop().stop_requested()) {
-      job->set_pause_reason("");
-      return EndRun(member, runner::RunResult{engine::StopReason::kCancelled, 0, {}});
-    }
     job->set_pause_reason(std::string{trace.status().message()});
     member.wakes_at = clock_.MonotonicSeconds() + absl::ToDoubleSeconds(runner::kDiskProbe);
     return;
@@ -252,6 +297,16 @@ void Jobs::OpenMember(Member& member) {
   member.context->on_pause = [job](const std::string& reason) { job->set_pause_reason(reason); };
   member.run.emplace(*member.prepared, *member.context);
   member.stage = Member::Stage::kRunning;
+}
+
+void Jobs::PutBack(Member& member) {
+  {
+    const base::MutexLock lock(&mutex_);
+    queue_.push_back(member.job);
+    ++places_taken_;
+  }
+  Schedule(&Jobs::RunNext);
+  member.stage = Member::Stage::kGone;
 }
 
 void Jobs::EndRun(Member& member, absl::StatusOr<runner::RunResult> result) {

@@ -5,24 +5,12 @@
 #include "server/jobs/errors.h"
 #include "server/jobs/group.h"
 #include "server/jobs/jobs.h"
-#include "server/runner/stepped_run.h"
 #include "server/spec/parse_training_job.h"
 
 // The end of a job, and what a new server does with the jobs that an earlier one left. What lies
 // between: run_group.cc.
 
 namespace polyak::jobs {
-
-void Jobs::PutOff(const std::shared_ptr<Job>& job, const absl::Status& why) {
-  job->set_pause_reason(std::string{why.message()});
-  clock_.Sleep(runner::kBetweenAttempts);
-  {
-    const base::MutexLock lock(&mutex_);
-    queue_.push_back(job);
-    ++places_taken_;
-  }
-  Schedule(&Jobs::RunNext);
-}
 
 bool Jobs::AddComputation(const Job& job, v1::TrainingJob& form) const {
   if (!form.computations().empty()) {
@@ -126,14 +114,14 @@ void Jobs::TakeUp(const storage::StoredJob& stored) {
   if (parsed.has_value()) {
     runner::KeepPlan(*stored.job, *parsed);
   }
-  job->group_key = GroupKey(*stored.job, false);
+  job->group_key = GroupKey(*stored.job);
   job->reserved_bytes = parsed.has_value()
                             ? static_cast<int64_t>(MemoryNeeded(runner::ForecastCost(*parsed)))
                             : 0;  // it will fail when its turn comes, and say why
   if (stored.job->state() == v1::TrainingJob::STATE_RUNNING) {
     // Those that ran at once, unless a catalogue was made anew from very many traces: each takes
     // a file descriptor. The others show their records when their turn comes.
-    if (records_opened_++ < options_.workers * runner::kGroupMax) {
+    if (records_opened_++ < options_.workers * options_.group_max) {
       OpenRecords(*job);
     }
   }

@@ -8,7 +8,7 @@ absl::StatusOr<RunResult> Run(const PreparedJob& job, const RunContext& context)
   SteppedRun run(job, context);
   SteppedRun* const alone = &run;
   while (!run.ended()) {
-    AdvanceBySlice({&alone, 1});
+    AdvanceBySlice({&alone, 1}, context.clock);
     if (run.waits()) {
       context.clock.Sleep(kDiskProbe);
     }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "server/base/check.h"
+#include "server/base/parallel.h"
 #include "server/base/status_macros.h"
 #include "server/engine/trainer/advance_together.h"
 #include "server/spec/describe.h"
@@ -24,6 +25,12 @@ absl::StatusOr<std::unique_ptr<engine::Trainer>> MakeTrainer(const PreparedJob& 
                                            std::move(stepper), context.trace, context.stop,
                                            job.spec.diagnostics_interval);
 }
+
+// A trainer and its training time before, in seconds.
+struct StartedTrainer {
+  std::unique_ptr<engine::Trainer> trainer;
+  double elapsed_seconds = 0;
+};
 
 // The newest checkpoint that can be read and is covered by the trace, else record 0.
 absl::StatusOr<StartedTrainer> StartOrResume(const PreparedJob& job, const RunContext& context) {
@@ -77,6 +84,10 @@ RunResult Describe(const engine::Trainer& trainer, const engine::Progress& progr
                    double seconds) {
   return {progress.reason.value_or(engine::StopReason::kCancelled), progress.iteration + 1,
           spec::DescribeSummary(trainer.summary(), seconds)};
+}
+
+absl::Status OutOfMemory() {
+  return absl::ResourceExhaustedError("the machine ran out of memory; the records so far are kept");
 }
 
 // Times aside, which no computation repeats.
@@ -157,19 +168,18 @@ void SteppedRun::Try(const Step& step) {
       result_ = status;
     }
   } catch (const std::bad_alloc&) {
-    result_ =
-        absl::ResourceExhaustedError("the machine ran out of memory; the records so far are kept");
+    result_ = OutOfMemory();
   }
 }
 
 engine::TrainerShare SteppedRun::Begin() {
   engine::TrainerShare share;
   Try([&]() -> absl::Status {
-    if (start_.trainer == nullptr) {
+    if (trainer_ == nullptr) {
       return RunFirstSlice();
     }
     if (waits_) {
-      return PublishAgain();
+      return EndWait(context_.trace.Publish(elapsed_));
     }
     share = NextSlice();
     return absl::OkStatus();
@@ -177,50 +187,53 @@ engine::TrainerShare SteppedRun::Begin() {
   return result_.has_value() ? engine::TrainerShare() : share;
 }
 
-void SteppedRun::End(int64_t members) {
-  Try([=, this] { return EndSlice(members); });
+void SteppedRun::End(double seconds, int64_t members) {
+  Try([=, this] { return EndSlice(seconds, members); });
 }
+
+void SteppedRun::Published(double seconds, int64_t members) { AddTime(seconds, members); }
 
 void SteppedRun::Fail(const absl::Status& error) { result_ = error; }
 
 absl::Status SteppedRun::RunFirstSlice() {
-  POLYAK_ASSIGN_OR_RETURN(start_, StartOrResume(job_, context_));
+  POLYAK_ASSIGN_OR_RETURN(StartedTrainer start, StartOrResume(job_, context_));
+  trainer_ = std::move(start.trainer);
   shown_ = context_.trace.row_count();
-  now_ = context_.clock.MonotonicSeconds();
-  origin_ = now_ - start_.elapsed_seconds;
-  schedule_.emplace(start_.elapsed_seconds);
-  progress_ = start_.trainer->progress();
-  const engine::TrainerShare share = NextSlice();
-  share.trainer->Advance(share.records);
-  return EndSlice(1);
+  elapsed_ = in_step_ = start.elapsed_seconds;
+  schedule_.emplace(in_step_);
+  progress_ = trainer_->progress();
+  const double begin = context_.clock.MonotonicSeconds();
+  trainer_->Advance(NextSlice().records);
+  return EndSlice(context_.clock.MonotonicSeconds() - begin, 1);
 }
 
 engine::TrainerShare SteppedRun::NextSlice() {
   const int64_t left = shown_ - (progress_.iteration + 1);  // to compute again
-  start_.trainer->set_heeds_stop(left <= 0);
+  trainer_->set_heeds_stop(left <= 0);
   const int64_t records = left > 0 ? std::min(left, slices_.records()) : slices_.records();
   context_.trace.Reserve(records);
-  return {start_.trainer.get(), records};
+  return {trainer_.get(), records};
 }
 
-absl::Status SteppedRun::EndSlice(int64_t members) {
-  const int64_t first = std::exchange(progress_, start_.trainer->progress()).iteration;
-  const double before = std::exchange(now_, context_.clock.MonotonicSeconds());
-  const double took = now_ - before;
-  slices_.Took(progress_.iteration - first, took);
-  origin_ += took - took / static_cast<double>(members);
-  const absl::Status status = context_.trace.Publish(now_ - origin_);
+void SteppedRun::AddTime(double seconds, int64_t members) {
+  elapsed_ += seconds / static_cast<double>(members);
+  in_step_ += seconds;
+}
+
+absl::Status SteppedRun::EndSlice(double seconds, int64_t members) {
+  const int64_t first = std::exchange(progress_, trainer_->progress()).iteration;
+  slices_.Took(progress_.iteration - first, seconds);
+  AddTime(seconds, members);
+  const absl::Status status = context_.trace.Publish(elapsed_);
   if (!absl::IsResourceExhausted(status) || context_.replayed != nullptr) {
     POLYAK_RETURN_IF_ERROR(status);
-    return EndPublished();
+    EndPublished();
+    return absl::OkStatus();
   }
   context_.on_pause(std::string{status.message()});
-  waits_since_ = context_.clock.MonotonicSeconds();
   waits_ = true;
   return EndWait(status);
 }
-
-absl::Status SteppedRun::PublishAgain() { return EndWait(context_.trace.Publish(now_ - origin_)); }
 
 // Unless there is no room yet, and still somebody to wait for.
 absl::Status SteppedRun::EndWait(const absl::Status& status) {
@@ -240,20 +253,18 @@ absl::Status SteppedRun::EndWait(const absl::Status& status) {
     result_ = kept_;
     return absl::OkStatus();
   }
-  const double waited = context_.clock.MonotonicSeconds() - waits_since_;
-  origin_ += waited;
-  now_ += waited;
-  return EndPublished();
+  EndPublished();
+  return absl::OkStatus();
 }
 
-absl::Status SteppedRun::EndPublished() {
+void SteppedRun::EndPublished() {
   const double limit =
       job_.spec.stopping.max_seconds.value_or(std::numeric_limits<double>::infinity());
-  kept_ = Describe(*start_.trainer, progress_, now_ - origin_);
+  kept_ = Describe(*trainer_, progress_, elapsed_);
   kept_.reason = engine::StopReason::kCancelled;
   const bool replaying = progress_.iteration + 1 < shown_;
   // At one record the time limit goes before a cancel, and after everything else.
-  if (!replaying && now_ - origin_ >= limit &&
+  if (!replaying && elapsed_ >= limit &&
       progress_.reason.value_or(engine::StopReason::kCancelled) == engine::StopReason::kCancelled) {
     progress_.reason = engine::StopReason::kTimeLimit;
   }
@@ -261,63 +272,115 @@ absl::Status SteppedRun::EndPublished() {
     progress_.reason = engine::StopReason::kCancelled;  // goes on in the next server
   }
   const bool all_replayed = context_.replayed != nullptr && !replaying;
-  if (!progress_.running() || all_replayed) {
-    return Finish();
-  }
-  if (context_.replayed == nullptr && schedule_->Due(now_ - origin_)) {
-    POLYAK_RETURN_IF_ERROR(
-        SaveState(context_, *start_.trainer, progress_.iteration, now_ - origin_));
-    const double cost = context_.clock.MonotonicSeconds() - now_;
-    schedule_->Made(now_ - origin_, cost);
-    origin_ += cost;
-    now_ += cost;
-  }
-  return absl::OkStatus();
+  at_end_ = !progress_.running() || all_replayed;
 }
 
-absl::Status SteppedRun::Finish() {
+void SteppedRun::Save() {
+  Try([this] {
+    return at_end_ ? SaveAtEnd() : SaveState(context_, *trainer_, progress_.iteration, elapsed_);
+  });
+}
+
+absl::Status SteppedRun::SaveAtEnd() {
   if (context_.replayed != nullptr) {
-    POLYAK_ASSIGN_OR_RETURN(result_,
-                            FinishReplay(context_, *start_.trainer, progress_, now_ - origin_));
+    POLYAK_ASSIGN_OR_RETURN(result_, FinishReplay(context_, *trainer_, progress_, elapsed_));
     return absl::OkStatus();
   }
-  POLYAK_RETURN_IF_ERROR(SaveState(context_, *start_.trainer, progress_.iteration, now_ - origin_));
-  result_ = Describe(*start_.trainer, progress_, now_ - origin_);
+  POLYAK_RETURN_IF_ERROR(SaveState(context_, *trainer_, progress_.iteration, elapsed_));
+  result_ = Describe(*trainer_, progress_, elapsed_);
   return absl::OkStatus();
 }
 
-void AdvanceBySlice(std::span<SteppedRun* const> runs) {
-  POLYAK_CHECK(std::ssize(runs) <= kGroupMax);
-  std::array<SteppedRun*, kGroupMax> active = {};
-  std::array<engine::TrainerShare, kGroupMax> shares = {};
+namespace {
+
+// Runs in step during one call.
+struct Runs {
+  std::array<SteppedRun*, kGroupMax> all = {};
   size_t count = 0;
+  void Add(SteppedRun* run) { all[count++] = run; }
+  std::span<SteppedRun* const> span() const { return {all.data(), count}; }
+};
+
+// Those that go on after their slices were computed and shown; the others have failed.
+Runs AdvanceInStep(std::span<SteppedRun* const> runs, const base::Clock& clock) {
+  Runs active;
+  std::array<engine::TrainerShare, kGroupMax> shares = {};
   int64_t records = std::numeric_limits<int64_t>::max();
   for (SteppedRun* const run : runs) {
     const engine::TrainerShare share = run->Begin();
     if (share.trainer != nullptr) {
-      active[count] = run;
-      shares[count++] = share;
+      shares[active.count] = share;
+      active.Add(run);
       records = std::min(records, share.records);
     }
   }
   // All of them as many: nobody waits for another in mid-slice.
-  for (size_t k = 0; k < count; ++k) {
+  for (size_t k = 0; k < active.count; ++k) {
     shares[k].records = records;
   }
-  try {
-    engine::AdvanceTogether({shares.data(), count});
-  } catch (const std::bad_alloc&) {
-    for (size_t k = 0; k < count; ++k) {
-      // Some of several may be between two records.
-      active[k]->Fail(count == 1
-                          ? absl::ResourceExhaustedError("the machine ran out of memory; the "
-                                                         "records so far are kept")
-                          : absl::UnavailableError("the machine ran out of memory"));
+  const double begin = clock.MonotonicSeconds();
+  engine::AdvanceTogether({shares.data(), active.count});
+  const double computed = clock.MonotonicSeconds();
+  const auto members = static_cast<int64_t>(active.count);
+  Runs going;
+  for (size_t k = 0; k < active.count; ++k) {
+    SteppedRun* const run = active.all[k];
+    if (shares[k].ran_out_of_memory) {
+      run->Fail(OutOfMemory());
+      continue;
     }
+    run->End(computed - begin, members);
+    if (!run->ended()) {
+      going.Add(run);
+    }
+  }
+  const double published = clock.MonotonicSeconds();
+  for (SteppedRun* const run : going.span()) {
+    run->Published(published - computed, members);
+  }
+  return going;
+}
+
+void SaveAll(std::span<SteppedRun* const> runs) {
+  constexpr size_t kPartsMax = 16;  // that wait for the disk, and mostly for the same sync of it
+  const size_t parts = std::min(runs.size(), kPartsMax);
+  base::RunParts(static_cast<int>(parts), [&runs, parts](int part) {
+    for (size_t k = static_cast<size_t>(part); k < runs.size(); k += parts) {
+      runs[k]->Save();
+    }
+  });
+}
+
+}  // namespace
+
+void AdvanceBySlice(std::span<SteppedRun* const> runs, const base::Clock& clock) {
+  POLYAK_CHECK(std::ssize(runs) <= kGroupMax);
+  const Runs going = AdvanceInStep(runs, clock);
+  Runs on_the_way;
+  for (SteppedRun* const run : going.span()) {
+    if (!run->must_save() && !run->waits() && run->keeps_checkpoints()) {
+      on_the_way.Add(run);
+    }
+  }
+  // All at once or none: they share the disk's time as they share the slice's, so that what is
+  // spent of one's time is spent of all of them.
+  if (!std::ranges::all_of(on_the_way.span(), &SteppedRun::may_save)) {
+    on_the_way.count = 0;
+  }
+  Runs saved = on_the_way;
+  for (SteppedRun* const run : runs) {
+    if (run->must_save() && !run->ended()) {
+      saved.Add(run);
+    }
+  }
+  if (saved.count == 0) {
     return;
   }
-  for (size_t k = 0; k < count; ++k) {
-    active[k]->End(static_cast<int64_t>(count));
+  const double begin = clock.MonotonicSeconds();
+  SaveAll(saved.span());
+  const double seconds = clock.MonotonicSeconds() - begin;
+  for (SteppedRun* const run : on_the_way.span()) {
+    run->Saved(seconds);
   }
 }
 

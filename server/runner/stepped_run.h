@@ -16,9 +16,10 @@
 namespace polyak::runner {
 
 // Runs in step with each other, at most.
-inline constexpr int64_t kGroupMax = 64;
+inline constexpr int64_t kGroupMax = engine::kTogetherMax;
 
-// Sizes slices by the time the last one took. Only where slices end depends on it, never a number.
+// Sizes slices by the time that the computing of the last one took, not what was written or waited
+// for. Only where slices end depends on it, never a number.
 class Slices {
  public:
   int64_t records() const { return records_; }
@@ -29,26 +30,37 @@ class Slices {
   int64_t records_ = 1;
 };
 
-// A trainer and its training time before, in seconds.
-struct StartedTrainer {
-  std::unique_ptr<engine::Trainer> trainer;
-  double elapsed_seconds = 0;
-};
-
 // One run, a slice at a time, that never waits: so that several can be in step. What it does, and
-// its errors: Run. The first slice is done by Begin, by itself, since it is what allocates.
+// its errors: Run. Its calls come in the order Begin, End, Published, Save, from AdvanceBySlice;
+// those of different runs may be on different threads.
 class SteppedRun {
  public:
   // Both outlive it.
   SteppedRun(const PreparedJob& job, const RunContext& context);
 
   // Only while it has not ended: what is to be advanced, by as many records or fewer, before End is
-  // called. No trainer: nothing now, and no End.
+  // called. No trainer: nothing now, and no End. The first slice is done here, by itself, since it
+  // is what allocates.
   engine::TrainerShare Begin();
-  //   members: how many runs were in step, which divide the time of the slice among them.
-  void End(int64_t members);
+  // Ends the slice and shows its records.
+  //   seconds: that its computing took, for all that were in step.   members: how many they were,
+  //   which divide the time among them.
+  void End(double seconds, int64_t members);
+  // After End of all of them: how long that took.
+  void Published(double seconds, int64_t members);
   // Ends it with this error.
   void Fail(const absl::Status& error);
+
+  // Whether it has come to its end, and only Save is to be called.
+  bool must_save() const { return at_end_; }
+  // Whether, by its own time, a checkpoint may be made now; all that are in step make theirs at
+  // once.
+  bool may_save() const { return schedule_->Due(in_step_); }
+  bool keeps_checkpoints() const { return context_.replayed == nullptr; }
+  // Syncs the trace and writes a checkpoint: the last one, or one on the way.
+  void Save();
+  // After Save of all of them, on the way: how long that took, which is no training time.
+  void Saved(double seconds) { schedule_->Made(in_step_, seconds); }
 
   // Whether it waits for room on the disk: Begin looks again, which makes sense every kDiskProbe.
   bool waits() const { return waits_; }
@@ -62,32 +74,34 @@ class SteppedRun {
   void Try(const Step& step);
   absl::Status RunFirstSlice();
   engine::TrainerShare NextSlice();
-  absl::Status EndSlice(int64_t members);
-  absl::Status PublishAgain();
+  void AddTime(double seconds, int64_t members);
+  absl::Status EndSlice(double seconds, int64_t members);
   absl::Status EndWait(const absl::Status& status);
-  absl::Status EndPublished();
-  absl::Status Finish();
+  void EndPublished();
+  absl::Status SaveAtEnd();
 
   const PreparedJob& job_;
   const RunContext& context_;
-  StartedTrainer start_;
+  std::unique_ptr<engine::Trainer> trainer_;
   // Records that readers have seen: up to there nothing but the records themselves ends the run.
   int64_t shown_ = 0;
-  // Training time is what has passed since record 0, without the time between runs, on a full disk,
-  // for checkpoints or for others in step: `origin_` moves on with those.
-  double origin_ = 0;
-  double now_ = 0;  // at the end of the last slice
+  // Training time: of slices, the share of this run, without what is spent between them, on a full
+  // disk or for checkpoints.
+  double elapsed_ = 0;
+  // The same, but all of the time of slices that others had a share of: a crash would cost it.
+  double in_step_ = 0;
   Slices slices_;
-  std::optional<CheckpointSchedule> schedule_;
+  std::optional<CheckpointSchedule> schedule_;  // by in_step_
   engine::Progress progress_;
   RunResult kept_ = {engine::StopReason::kCancelled, 0, {}};
   bool waits_ = false;
-  double waits_since_ = 0;
+  bool at_end_ = false;
   std::optional<absl::StatusOr<RunResult>> result_;
 };
 
 // One slice of each of these runs, none of which has ended, in step: as many records of each.
-//   runs: at most kGroupMax.
-void AdvanceBySlice(std::span<SteppedRun* const> runs);
+// Checkpoints, which mostly wait for the disk, are made at once on several threads.
+//   runs: at most kGroupMax, on one clock.
+void AdvanceBySlice(std::span<SteppedRun* const> runs, const base::Clock& clock);
 
 }  // namespace polyak::runner

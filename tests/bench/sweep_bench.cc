@@ -82,7 +82,7 @@ double RunAll(const std::vector<Prepared>& jobs, size_t together) {
           active.push_back(run.get());
         }
       }
-      runner::AdvanceBySlice(active);
+      runner::AdvanceBySlice(active, clock);
     } while (!active.empty());
     for (const auto& trace : traces) {
       POLYAK_CHECK(trace->row_count() == kIterations + 1);

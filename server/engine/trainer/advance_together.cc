@@ -1,9 +1,9 @@
 #include "server/engine/trainer/advance_together.h"
 
-#include <algorithm>
-#include <cstddef>
-#include <vector>
+#include <array>
+#include <new>
 
+#include "server/base/check.h"
 #include "server/engine/linalg/lane_kernels.h"
 
 namespace polyak::engine {
@@ -12,71 +12,92 @@ namespace {
 // The products of one record of all members, matrix by matrix in the order of the members.
 class Products {
  public:
-  explicit Products(size_t members) {
-    pending_.reserve(members);
-    vectors_.reserve(members);
-    products_.reserve(members);
-  }
-
   void Add(const Stepper::Product& product) {
     if (product.matrix != nullptr) {
-      pending_.push_back(product);
+      pending_[count_++] = product;
     }
   }
 
   // Computes all that were added, and forgets them.
   void Compute() {
-    for (size_t first = 0; first < pending_.size(); ++first) {
+    for (size_t first = 0; first < count_; ++first) {
       const Matrix* const matrix = pending_[first].matrix;
       if (matrix == nullptr) {
         continue;  // computed with an earlier one
       }
-      vectors_.clear();
-      products_.clear();
-      for (size_t k = first; k < pending_.size(); ++k) {
+      size_t alike = 0;
+      for (size_t k = first; k < count_; ++k) {
         if (pending_[k].matrix == matrix) {
-          vectors_.push_back(pending_[k].vector);
-          products_.push_back(pending_[k].product);
+          vectors_[alike] = pending_[k].vector;
+          products_[alike++] = pending_[k].product;
           pending_[k].matrix = nullptr;
         }
       }
-      kernels_.matrix_products(matrix->rows(), matrix->data(),
-                               static_cast<int64_t>(vectors_.size()), vectors_.data(),
-                               products_.data());
+      kernels_.matrix_products(matrix->rows(), matrix->data(), static_cast<int64_t>(alike),
+                               vectors_.data(), products_.data());
     }
-    pending_.clear();
+    count_ = 0;
   }
 
  private:
   const LaneKernels& kernels_ = WidestKernels();
-  std::vector<Stepper::Product> pending_;
-  std::vector<const double*> vectors_;
-  std::vector<double*> products_;
+  size_t count_ = 0;
+  std::array<Stepper::Product, kTogetherMax> pending_;
+  std::array<const double*, kTogetherMax> vectors_;
+  std::array<double*, kTogetherMax> products_;
+};
+
+// One member's part of a record, which is what may need memory.
+template <typename Part>
+void Try(TrainerShare& share, const Part& part) {
+  try {
+    part();
+  } catch (const std::bad_alloc&) {
+    share.ran_out_of_memory = true;
+  }
+}
+
+struct Active {
+  TrainerShare* share;
+  int64_t left;  // records
 };
 
 }  // namespace
 
-void AdvanceTogether(std::span<const TrainerShare> shares) {
+void AdvanceTogether(std::span<TrainerShare> shares) {
+  POLYAK_CHECK(shares.size() <= kTogetherMax);
   if (shares.size() == 1) {
-    shares.front().trainer->Advance(shares.front().records);
+    Try(shares.front(), [&] { shares.front().trainer->Advance(shares.front().records); });
     return;
   }
-  Products products(shares.size());
-  std::vector<TrainerShare> active(shares.begin(), shares.end());
+  Products products;
+  std::array<Active, kTogetherMax> active;
+  size_t count = 0;
+  for (TrainerShare& share : shares) {
+    active[count++] = {&share, share.records};
+  }
   while (true) {
-    std::erase_if(active, [](const TrainerShare& share) {
-      return share.records <= 0 || !share.trainer->progress().running();
-    });
-    if (active.empty()) {
+    size_t kept = 0;
+    for (size_t k = 0; k < count; ++k) {
+      const TrainerShare& share = *active[k].share;
+      if (active[k].left > 0 && !share.ran_out_of_memory && share.trainer->progress().running()) {
+        active[kept++] = {active[k].share, active[k].left - 1};
+      }
+    }
+    count = kept;
+    if (count == 0) {
       return;
     }
-    for (TrainerShare& share : active) {
-      products.Add(share.trainer->Begin());
-      --share.records;
+    for (size_t k = 0; k < count; ++k) {
+      TrainerShare& share = *active[k].share;
+      Try(share, [&] { products.Add(share.trainer->Begin()); });
     }
     products.Compute();
-    for (const TrainerShare& share : active) {
-      share.trainer->End();
+    for (size_t k = 0; k < count; ++k) {
+      TrainerShare& share = *active[k].share;
+      if (!share.ran_out_of_memory) {
+        Try(share, [&] { share.trainer->End(); });
+      }
     }
   }
 }

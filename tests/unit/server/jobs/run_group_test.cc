@@ -1,12 +1,20 @@
 // Which jobs a worker takes at once, and what becomes of them.
 
+#include <atomic>
 #include <cstdlib>
+#include <functional>
 #include <future>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "server/runner/prepare.h"
+#include "server/spec/parse_training_job.h"
+#include "server/storage/memory_trace.h"
+#include "tests/support/fake_clock.h"
 #include "tests/unit/server/jobs/jobs_fixture.h"
 
 namespace polyak::jobs {
@@ -178,6 +186,233 @@ TEST_F(GroupTest, ADrainLeavesAllOfThemRunningForTheNextServer) {
   ExpectRunning("b");  // with one worker: together again
   ExpectCancelled("b");
   ExpectCancelled("a");
+}
+
+// Another one that is busy finds its part when it has ended what it does.
+TEST_F(GroupTest, AWorkerLeavesTheOthersTheirShare) {
+  Restart(2);
+  Occupy();
+  ASSERT_TRUE(Create(Request(kEndless, "other")).ok());
+  WaitForRows("trainingJobs/other");
+  for (const std::string id : {"a", "b", "c", "d"}) {
+    ASSERT_TRUE(Create(Endless(id, 0.1)).ok());
+  }
+  Release();
+  ExpectRunning("a");
+  ExpectRunning("b");
+  EXPECT_EQ(StateOf("c"), v1::TrainingJob::STATE_QUEUED);
+  ASSERT_TRUE(Cancel("trainingJobs/other").ok());
+  ExpectRunning("c");
+  for (const std::string id : {"a", "b", "c", "d"}) {
+    ASSERT_TRUE(Cancel("trainingJobs/" + id).ok());
+  }
+}
+
+TEST_F(GroupTest, NoMoreRunAtOnceThanTheServerHasFileDescriptorsFor) {
+  options_.group_max = 2;
+  Restart(1);
+  Occupy();
+  for (const std::string id : {"a", "b", "c"}) {
+    ASSERT_TRUE(Create(Endless(id, 0.1)).ok());
+  }
+  Release();
+  ExpectRunning("a");
+  ExpectRunning("b");
+  EXPECT_EQ(StateOf("c"), v1::TrainingJob::STATE_QUEUED);
+  ExpectCancelled("a");
+  EXPECT_EQ(StateOf("c"), v1::TrainingJob::STATE_QUEUED);
+  ExpectCancelled("b");
+  ExpectRunning("c");
+  ExpectCancelled("c");
+}
+
+// A disk that has no room for records, and tells of every trace that is opened.
+class StrangeRunStore : public storage::MemoryRunStore {
+ public:
+  StrangeRunStore() : storage::MemoryRunStore(engine::kTraceColumns) {}
+  absl::StatusOr<std::shared_ptr<storage::Trace>> OpenTrace(const v1::TrainingJob& job) override {
+    on_open(job);
+    return std::make_shared<TraceOnIt>(is_full);
+  }
+  std::function<void(const v1::TrainingJob&)> on_open = [](const v1::TrainingJob& /*job*/) {};
+  std::atomic<bool> is_full = false;
+
+ private:
+  class TraceOnIt : public storage::MemoryTrace {
+   public:
+    explicit TraceOnIt(const std::atomic<bool>& is_full)
+        : storage::MemoryTrace(engine::kTraceColumns), is_full_(is_full) {}
+    absl::Status Publish(double elapsed_seconds) override {
+      return is_full_ ? absl::ResourceExhaustedError("no space for records")
+                      : storage::MemoryTrace::Publish(elapsed_seconds);
+    }
+
+   private:
+    const std::atomic<bool>& is_full_;
+  };
+};
+
+// Jobs that an earlier server left, which are all in the queue before the first is taken. One
+// worker takes them at once.
+class LeftGroupTest : public JobsTest {
+ protected:
+  LeftGroupTest() : LeftGroupTest(0) {}
+  explicit LeftGroupTest(double seconds_per_look) : clock_(seconds_per_look) {
+    options_.limits.memory_bytes = 1e15;
+    jobs_ = std::make_unique<Jobs>(options_, store_, runs_, clock_);
+  }
+  ~LeftGroupTest() override {
+    // The base class still has one, on stores that outlive it.
+    jobs_ = std::make_unique<Jobs>(options_, JobsTest::store_, JobsTest::runs_, JobsTest::clock_);
+  }
+  void Store(const v1::CreateTrainingJobRequest& request, v1::TrainingJob::State state) {
+    auto form = std::make_shared<v1::TrainingJob>();
+    form->set_name("trainingJobs/" + request.training_job_id());
+    form->set_uid(request.training_job_id() + "-uid");
+    *form->mutable_spec() = request.spec();
+    form->set_state(state);
+    spec::Violations violations;
+    const auto parsed = spec::ParseTrainingJobSpec(form->spec(), {}, violations);
+    ASSERT_TRUE(parsed.has_value());
+    *form->mutable_resolution() = runner::Prepare(*parsed, violations)->resolution;
+    store_.Insert(form, {}, [](const absl::Status& status) { EXPECT_TRUE(status.ok()); });
+  }
+  void StoreAll(const std::vector<std::string>& ids, int64_t iterations) {
+    for (const std::string& id : ids) {
+      Store(OfMatrix(id, 30, "gradient_descent { step_size: 0.1 }", iterations),
+            v1::TrainingJob::STATE_QUEUED);
+    }
+  }
+  void WaitForPause(const std::string& id) {
+    while ((*Get("trainingJobs/" + id))->pause_reason().empty()) {
+      std::this_thread::yield();
+    }
+  }
+
+  testing_support::FakeClock clock_;  // nobody sleeps
+  storage::MemoryJobStore store_{clock_};
+  StrangeRunStore runs_;
+};
+
+TEST_F(LeftGroupTest, AGroupThatWaitsForRoomGoesOnWhenThereIsSome) {
+  runs_.is_full = true;
+  StoreAll({"a", "b", "c"}, 2000);
+  ASSERT_EQ(jobs_->Recover().value(), 3);
+  for (const std::string id : {"a", "b", "c"}) {
+    WaitForPause(id);
+  }
+  runs_.is_full = false;
+  for (const std::string id : {"a", "b", "c"}) {
+    const auto ended = WaitForEnd("trainingJobs/" + id);
+    EXPECT_EQ(ended->state(), v1::TrainingJob::STATE_SUCCEEDED);
+    EXPECT_EQ(ended->summary().iterations(), 2000);
+  }
+}
+
+TEST_F(LeftGroupTest, AGroupThatWaitsForRoomCanBeCancelledAndDrained) {
+  runs_.is_full = true;
+  StoreAll({"a", "b", "c"}, 2000);
+  ASSERT_EQ(jobs_->Recover().value(), 3);
+  for (const std::string id : {"a", "b", "c"}) {
+    WaitForPause(id);
+  }
+  ASSERT_TRUE(Cancel("trainingJobs/b").ok());
+  EXPECT_EQ(WaitForEnd("trainingJobs/b")->state(), v1::TrainingJob::STATE_CANCELLED);
+  WaitForPause("a");
+  WaitForPause("c");
+  jobs_.reset();  // returns, and leaves the others to the next server
+  const auto unfinished = store_.LoadUnfinished();
+  ASSERT_EQ(unfinished->size(), 2U);
+  for (const storage::StoredJob& stored : *unfinished) {
+    EXPECT_EQ(stored.job->state(), v1::TrainingJob::STATE_RUNNING);
+    store_.Remove(stored.job->name(), stored.job->uid(), [](const absl::Status& /*status*/) {});
+  }
+}
+
+TEST_F(LeftGroupTest, ADrainLetsNobodyBeginAnyMore) {
+  StoreAll({"a", "b", "c"}, 2000);
+  std::atomic<int> opened = 0;
+  runs_.on_open = [&, jobs = jobs_.get()](const v1::TrainingJob& /*job*/) {
+    jobs->Drain();
+    ++opened;
+  };
+  ASSERT_EQ(jobs_->Recover().value(), 3);
+  while (opened == 0) {
+    std::this_thread::yield();
+  }
+  jobs_.reset();
+  EXPECT_EQ(opened, 1);
+  const auto unfinished = store_.LoadUnfinished();
+  ASSERT_EQ(unfinished->size(), 3U);
+  EXPECT_EQ(unfinished->at(1).job->state(), v1::TrainingJob::STATE_QUEUED);
+}
+
+TEST_F(LeftGroupTest, WhoIsCancelledBeforeItsTurnDoesNotBegin) {
+  StoreAll({"a", "b", "c"}, 2000);
+  std::vector<std::string> opened;
+  runs_.on_open = [&](const v1::TrainingJob& job) {
+    opened.push_back(job.name());
+    if (opened.size() == 1) {
+      EXPECT_TRUE(Cancel("trainingJobs/b").ok());
+    }
+  };
+  ASSERT_EQ(jobs_->Recover().value(), 3);
+  EXPECT_EQ(WaitForEnd("trainingJobs/a")->state(), v1::TrainingJob::STATE_SUCCEEDED);
+  EXPECT_EQ(WaitForEnd("trainingJobs/c")->state(), v1::TrainingJob::STATE_SUCCEEDED);
+  const auto cancelled = WaitForEnd("trainingJobs/b");
+  EXPECT_EQ(cancelled->state(), v1::TrainingJob::STATE_CANCELLED);
+  EXPECT_FALSE(cancelled->has_start_time());
+  EXPECT_EQ(opened, (std::vector<std::string>{"trainingJobs/a", "trainingJobs/c"}));
+}
+
+// Each look at this clock is longer than all preparations of a pass may take.
+class SlowlyPreparedTest : public LeftGroupTest {
+ protected:
+  SlowlyPreparedTest() : LeftGroupTest(1) {}
+};
+
+TEST_F(SlowlyPreparedTest, WhoRunsDoesNotWaitUntilAllAreThere) {
+  StoreAll({"a", "b", "c", "d"}, 200);
+  std::vector<int64_t> records;  // of the first one, when another comes
+  runs_.on_open = [&](const v1::TrainingJob& /*job*/) {
+    records.push_back((*Find("trainingJobs/a"))->reader()->row_count());
+  };
+  ASSERT_EQ(jobs_->Recover().value(), 4);
+  for (const std::string id : {"a", "b", "c", "d"}) {
+    EXPECT_EQ(WaitForEnd("trainingJobs/" + id)->state(), v1::TrainingJob::STATE_SUCCEEDED);
+  }
+  ASSERT_EQ(records.size(), 4U);
+  EXPECT_EQ(records[0], 0);
+  for (size_t k = 1; k < records.size(); ++k) {
+    EXPECT_GT(records[k], records[k - 1]) << k;
+  }
+}
+
+// As after a crash, of data of every kind: what ran and what waited goes on in step.
+TEST_F(LeftGroupTest, WhatRanWhenAServerCrashedIsTakenTogetherAgain) {
+  const auto of_data = [](const std::string& id) {
+    return Request(
+        "quadratic { least_squares { dataset { name: 'datasets/diabetes' } ridge: 0.1 } } plan: "
+        "EXECUTION_PLAN_DENSE optimizer { gradient_descent { step_size: 0.0001 } } stopping { "
+        "max_iterations: 1000000000 }",
+        id);
+  };
+  for (const bool with_data : {false, true}) {
+    const std::string suffix = with_data ? "-of-data" : "";
+    for (const std::string id : {"queued", "a", "b"}) {
+      Store(with_data ? of_data(id + suffix) : Endless(id, 0.1),
+            id == "queued" ? v1::TrainingJob::STATE_QUEUED : v1::TrainingJob::STATE_RUNNING);
+    }
+    ASSERT_EQ(jobs_->Recover().value(), 3);
+    for (const std::string id : {"a", "b", "queued"}) {
+      (void)WaitForRows("trainingJobs/" + id + suffix);  // there is one worker
+    }
+    for (const std::string id : {"a", "b", "queued"}) {
+      ASSERT_TRUE(Cancel("trainingJobs/" + id + suffix).ok());
+      EXPECT_EQ(WaitForEnd("trainingJobs/" + id + suffix)->state(),
+                v1::TrainingJob::STATE_CANCELLED);
+    }
+  }
 }
 
 }  // namespace

@@ -2,8 +2,12 @@
 
 #include "server/runner/stepped_run.h"
 
+#include <atomic>
+#include <cmath>
 #include <cstdint>
+#include <latch>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +18,7 @@
 #include "tests/support/fake_clock.h"
 #include "tests/support/faulty_file_system.h"
 #include "tests/support/simulated_disk.h"
+#include "tests/unit/server/engine/trainer/scripted_run.h"
 #include "tests/unit/server/runner/prepared.h"
 
 namespace polyak::runner {
@@ -27,7 +32,10 @@ constexpr char kMatrix[] =
     "quadratic { matrix { rows: 3 cols: 3 values: [2, 1, 0, 1, 3, 1, 0, 1, 4] } } plan: "
     "EXECUTION_PLAN_DENSE ";
 
-// What a sweep is made of: other methods, parameters, seeds and ends of one matrix.
+constexpr char kDiagnosed[] = " diagnostics_interval: 3";
+
+// What a sweep is made of: other methods, parameters, seeds and ends of one matrix, some of them
+// diagnosed.
 std::vector<std::string> Specs() {
   std::vector<std::string> specs;
   for (int k = 0; k < 9; ++k) {
@@ -36,7 +44,8 @@ std::vector<std::string> Specs() {
         k % 3 == 0 ? absl::StrCat("gradient_descent { ", step_size, " }")
                    : absl::StrCat(k % 3 == 1 ? "polyak_momentum { " : "nesterov_momentum { ",
                                   step_size, " momentum: ", 0.1 * k, " }");
-    specs.push_back(absl::StrCat(kMatrix, "seed: ", k % 2, " optimizer { ", optimizer,
+    specs.push_back(absl::StrCat(kMatrix, "seed: ", k % 2, k % 5 == 2 ? kDiagnosed : "",
+                                 " optimizer { ", optimizer,
                                  " } stopping { max_iterations: ", k == 4 ? 0 : 700 * (k + 1),
                                  k % 4 == 1 ? " relative_loss: 1e-9" : "", " }"));
   }
@@ -49,13 +58,14 @@ class RunsInStep : public ::testing::Test {
     EXPECT_TRUE(disk_.CreateDirectory("/data").ok());
     storage::FileRunStore::Options options;
     options.columns = engine::kTraceColumns;
+    options.diagnostic_columns = engine::kDiagnosticColumns;
     store_ = storage::FileRunStore::Open(files_, "/data", options).value();
     for (const std::string& spec : Specs()) {
       spec::Violations violations;
       prepared_.push_back(Prepare(ParsedOf(spec), violations, &known_));
     }
     for (size_t k = 0; k < prepared_.size(); ++k) {
-      Member alone = Open(k, "alone");
+      Member alone = Open(k, "alone", clock_);
       expected_.push_back(runner::Run(*prepared_[k], *alone.context));
       expected_records_.push_back(Records(*alone.trace));
     }
@@ -67,35 +77,38 @@ class RunsInStep : public ::testing::Test {
     std::unique_ptr<RunContext> context;
     std::unique_ptr<SteppedRun> run;
   };
-  Member Open(size_t k, const std::string& kind) {
+  Member Open(size_t k, const std::string& kind, const base::Clock& clock) {
     Member member;
     v1::TrainingJob job;
     job.set_uid(absl::StrCat(kind, "-", k));
+    job.mutable_spec()->set_diagnostics_interval(prepared_[k]->spec.diagnostics_interval);
     member.trace = store_->OpenTrace(job).value();
     member.context = std::make_unique<RunContext>(
-        RunContext{job.uid(), *store_, *member.trace, *member.stop, drain_, clock_});
+        RunContext{job.uid(), *store_, *member.trace, *member.stop, drain_, clock});
     member.context->on_pause = [this](const std::string& reason) {
       paused_ = paused_ || !reason.empty();
     };
     member.run = std::make_unique<SteppedRun>(*prepared_[k], *member.context);
     return member;
   }
-  std::vector<Member> OpenAll() {
+  std::vector<Member> OpenAll() { return OpenAll(clock_); }
+  std::vector<Member> OpenAll(const base::Clock& clock) {
     std::vector<Member> members;
     for (size_t k = 0; k < prepared_.size(); ++k) {
-      members.push_back(Open(k, "together"));
+      members.push_back(Open(k, "together", clock));
     }
     return members;
   }
   // One slice of those that go on. False if there is none.
-  bool AdvanceAll(const std::vector<Member>& members) {
+  bool AdvanceAll(const std::vector<Member>& members) { return AdvanceAll(members, clock_); }
+  static bool AdvanceAll(const std::vector<Member>& members, const base::Clock& clock) {
     std::vector<SteppedRun*> runs;
     for (const Member& member : members) {
       if (!member.run->ended()) {
         runs.push_back(member.run.get());
       }
     }
-    AdvanceBySlice(runs);
+    AdvanceBySlice(runs, clock);
     return !runs.empty();
   }
   static std::string Records(const storage::Trace& trace) {
@@ -140,6 +153,20 @@ TEST_F(RunsInStep, ShareTheMatrixAndEndAsEachWouldAlone) {
   }
 }
 
+TEST_F(RunsInStep, HaveTheDiagnosticsOfARunAlone) {
+  auto members = OpenAll();
+  while (AdvanceAll(members)) {
+  }
+  const auto columns = members[2].trace->Read(0, members[2].trace->row_count(), 1)->columns;
+  ASSERT_EQ(columns.size(), size_t{engine::kDiagnosedTraceColumns});
+  for (size_t t = 0; t < 10; ++t) {
+    EXPECT_EQ(std::isnan(columns[engine::kDistanceFromStart][t]), t % 3 != 0) << t;
+  }
+  EXPECT_GT(columns[engine::kDistanceFromStart][9], columns[engine::kDistanceFromStart][3]);
+  EXPECT_NEAR(columns[engine::kLargestEigenvalue][0], 3 + std::sqrt(3), 1e-12);
+  ExpectAsAlone(members[2], 2);
+}
+
 TEST_F(RunsInStep, AreAsLongAsTheirSharesOfTheTime) {
   auto members = OpenAll();
   const double begin = clock_.MonotonicSeconds();
@@ -173,7 +200,7 @@ TEST_F(RunsInStep, GoOnWithTheSameBitsAfterACrash) {
       } else {
         while (!members[k].run->ended()) {
           SteppedRun* const run = members[k].run.get();
-          AdvanceBySlice({&run, 1});
+          AdvanceBySlice({&run, 1}, clock_);
         }
         ExpectAsAlone(members[k], k);
       }
@@ -237,6 +264,110 @@ TEST_F(RunsInStep, OneThatFailsEndsWithItsErrorAndTheOthersGoOn) {
     if (k != 3) {
       ExpectAsAlone(members[k], k);
     }
+  }
+}
+
+// Ends as memory does, in the fifth step.
+class HungryStepper : public engine::ScriptedStepper {
+ public:
+  HungryStepper() : ScriptedStepper(engine::Residuals({2, 1}), calls_) {}
+  void Step() override {
+    if (calls_.stepped == 4) {
+      throw std::bad_alloc();
+    }
+    ScriptedStepper::Step();
+  }
+
+ private:
+  Calls calls_;
+};
+
+TEST_F(RunsInStep, OneThatRunsOutOfMemoryEndsWithItsErrorAndTheOthersGoOn) {
+  engine::PlanEntry hungry = *prepared_[3]->plan.entry;
+  hungry.make = [](const engine::Experiment&) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
+    return std::make_unique<HungryStepper>();
+  };
+  auto job = std::make_shared<PreparedJob>(*prepared_[3]);
+  job->plan.entry = &hungry;
+  prepared_[3] = job;
+  auto members = OpenAll();
+  while (AdvanceAll(members)) {
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(members[3].run->TakeResult().status()));
+  EXPECT_LE(members[3].trace->row_count(), 5);
+  for (size_t k = 0; k < members.size(); ++k) {
+    if (k != 3) {
+      ExpectAsAlone(members[k], k);
+    }
+  }
+}
+
+// A write takes a second here, and a record no time.
+TEST_F(RunsInStep, HaveSlicesAsLongAsTheirComputing) {
+  FakeClock standing;
+  files_.SetHook([&](const FaultyFileSystem::Operation& operation) {
+    if (operation.call == FaultyFileSystem::Call::kWrite) {
+      standing.Advance(absl::Seconds(1));
+    }
+    return std::nullopt;
+  });
+  auto members = OpenAll(standing);
+  for (int slice = 0; slice < 5; ++slice) {
+    AdvanceAll(members, standing);
+  }
+  EXPECT_EQ(members[0].trace->row_count(), 1 + 4 + 16 + 64 + 256);
+}
+
+// 0.05 s a look: a slice takes a tenth of a second, of which each has its share.
+TEST_F(RunsInStep, MakeCheckpointsByTheTimeOfAllOfThemAndWithinTheirShareOfIt) {
+  const FakeClock slow(0.05);
+  FaultyFileSystem::Rule syncs;
+  syncs.call = FaultyFileSystem::Call::kSync;
+  syncs.path = "together-0.checkpoint";
+  syncs.times = 0;
+  const size_t rule = files_.AddRule(syncs);
+  const double begin = slow.MonotonicSeconds();
+  auto members = OpenAll(slow);
+  for (int slice = 0; slice < 20; ++slice) {
+    AdvanceAll(members, slow);
+  }
+  for (const size_t k : {size_t{0}, size_t{3}}) {
+    EXPECT_FALSE(members[k].run->ended());
+    EXPECT_TRUE(store_->OpenCheckpoint(absl::StrCat("together-", k), 1 << 20).ok()) << k;
+  }
+  EXPECT_LT(members[0].trace->ElapsedAt(members[0].trace->row_count() - 1).value(), 1);
+  for (int slice = 0; slice < 500; ++slice) {
+    AdvanceAll(members, slow);
+  }
+  const auto checkpoints = static_cast<double>(files_.matched(rule));
+  EXPECT_GT(checkpoints, 5);
+  // Each takes as long as a look.
+  EXPECT_LE(checkpoints * 0.05, 0.02 * (slow.MonotonicSeconds() - begin));
+}
+
+// Checkpoints wait for the disk, so that those of a group must wait at once: none of the first two
+// is synced before both are about to be.
+TEST_F(RunsInStep, SyncTheirLastCheckpointsAtOnce) {
+  auto members = OpenAll();
+  for (int slice = 0; slice < 4; ++slice) {
+    AdvanceAll(members);
+  }
+  std::atomic<int> syncs = 0;
+  std::latch both(2);
+  files_.SetHook([&](const FaultyFileSystem::Operation& operation) {
+    if (operation.call == FaultyFileSystem::Call::kSync &&
+        operation.path.find("checkpoint") != std::string::npos && ++syncs <= 2) {
+      both.arrive_and_wait();
+    }
+    return std::nullopt;
+  });
+  for (const Member& member : members) {
+    member.stop->RequestStop();
+  }
+  AdvanceAll(members);
+  EXPECT_GT(syncs, 2);
+  for (Member& member : members) {
+    EXPECT_TRUE(member.run->ended());
   }
 }
 

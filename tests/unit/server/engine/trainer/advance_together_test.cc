@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <random>
 #include <string>
@@ -173,11 +174,61 @@ TEST(AdvanceTogether, GivesEveryMemberTheBitsOfARunAlone) {
   }
 }
 
+// A stepper whose memory ends.
+class HungryStepper : public ScriptedStepper {
+ public:
+  HungryStepper(Calls& calls, int64_t steps, bool in_observe)
+      : ScriptedStepper(Residuals({9, 8, 7, 6, 5, 4}), calls),
+        calls_(calls),
+        steps_(steps),
+        in_observe_(in_observe) {}
+  Observation Observe() override {
+    if (in_observe_ && calls_.stepped == steps_) {
+      throw std::bad_alloc();
+    }
+    return ScriptedStepper::Observe();
+  }
+  void Step() override {
+    if (!in_observe_ && calls_.stepped == steps_) {
+      throw std::bad_alloc();
+    }
+    ScriptedStepper::Step();
+  }
+
+ private:
+  const Calls& calls_;
+  const int64_t steps_;
+  const bool in_observe_;
+};
+
+TEST(AdvanceTogether, OneThatRunsOutOfMemoryEndsAloneInAStepAndInAnObservation) {
+  for (const bool in_observe : {false, true}) {
+    ScriptedRun first(Residuals({4, 3, 2, 1}), AtMost(3));
+    ScriptedRun last(Residuals({8, 7, 6, 5, 4}), AtMost(4));
+    ScriptedStepper::Calls calls;
+    RowRecorder rows;
+    base::StopToken stop;
+    const Experiment experiment = {Make(testing_support::Diagonal(Vector::Ones(2))),
+                                   GradientDescentSpec{1.0}};
+    Trainer hungry(experiment, {}, AtMost(5), std::make_unique<HungryStepper>(calls, 2, in_observe),
+                   rows, stop);
+    std::vector<TrainerShare> shares = {{&first.trainer, 10}, {&hungry, 10}, {&last.trainer, 10}};
+    AdvanceTogether(shares);
+    EXPECT_FALSE(shares[0].ran_out_of_memory);
+    EXPECT_TRUE(shares[1].ran_out_of_memory);
+    EXPECT_FALSE(shares[2].ran_out_of_memory);
+    EXPECT_EQ(first.rows.residual_norm, (std::vector<double>{4, 3, 2, 1}));
+    EXPECT_EQ(last.rows.residual_norm, (std::vector<double>{8, 7, 6, 5, 4}));
+    EXPECT_EQ(rows.residual_norm,
+              in_observe ? (std::vector<double>{9, 8}) : (std::vector<double>{9, 8, 7}));
+  }
+}
+
 // Plans without a product to share: reduced ones, and scripted steppers here.
 TEST(AdvanceTogether, TakesMembersThatShareNothing) {
   ScriptedRun first(Residuals({4, 3, 2, 1}), AtMost(3));
   ScriptedRun second(Residuals({8, 7, 6, 5, 4}), AtMost(4));
-  const std::vector<TrainerShare> shares = {{&first.trainer, 10}, {&second.trainer, 2}};
+  std::vector<TrainerShare> shares = {{&first.trainer, 10}, {&second.trainer, 2}};
   AdvanceTogether(shares);
   EXPECT_EQ(first.rows.residual_norm, (std::vector<double>{4, 3, 2, 1}));
   EXPECT_EQ(second.rows.residual_norm, (std::vector<double>{8, 7}));
@@ -190,7 +241,7 @@ TEST(AdvanceTogether, DoesNothingForNobodyAndForThoseThatHaveEnded) {
   AdvanceTogether({});
   ScriptedRun first(Residuals({4, 3}), AtMost(1));
   ScriptedRun second(Residuals({4, 3}), AtMost(1));
-  const std::vector<TrainerShare> shares = {{&first.trainer, 10}, {&second.trainer, 10}};
+  std::vector<TrainerShare> shares = {{&first.trainer, 10}, {&second.trainer, 10}};
   AdvanceTogether(shares);
   AdvanceTogether(shares);
   EXPECT_EQ(first.rows.loss.size(), 2U);
