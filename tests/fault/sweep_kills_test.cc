@@ -1,6 +1,7 @@
 // SIGKILL while jobs of one matrix run in step: each goes on from where its own records and
 // checkpoint are, and ends with the records that it has on a server that runs one job at a time.
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -30,11 +31,22 @@ std::string OfMatrix(int k) {
                       " } } stopping { max_iterations: ", k % 5 == 0 ? 3000 : 400'000, " }");
 }
 
+// How many jobs run at this moment.
+int Running(client::Client& client) {
+  const auto jobs = client.List({});
+  EXPECT_TRUE(jobs.ok()) << jobs.status();
+  int count = 0;
+  for (const v1::TrainingJob& job : jobs->training_jobs()) {
+    count += job.state() == v1::TrainingJob::STATE_RUNNING ? 1 : 0;
+  }
+  return count;
+}
+
 // Kills the server, and starts the next, each time a watched job has come so much further.
 class Killer : public client::WatchHandler {
  public:
-  Killer(DurableServer& server, int64_t records_between, int kills)
-      : server_(server), records_between_(records_between), kills_left_(kills) {}
+  Killer(DurableServer& server, client::Client& client, int64_t records_between, int kills)
+      : server_(server), client_(client), records_between_(records_between), kills_left_(kills) {}
   void OnIterations(const v1::IterationBatch& batch) override {
     records_ += batch.iteration_size();
     if (kills_left_ > 0 && records_ >= next_) {
@@ -42,16 +54,21 @@ class Killer : public client::WatchHandler {
       next_ = records_ + records_between_;
       server_.Kill();
       server_.Start();
+      most_running_ = std::max(most_running_, Running(client_));
     }
   }
   int kills_left() const { return kills_left_; }
+  // Jobs that the catalogue had as running when a server had just started.
+  int most_running() const { return most_running_; }
 
  private:
   DurableServer& server_;
+  client::Client& client_;
   const int64_t records_between_;
   int kills_left_;
   int64_t records_ = 0;
   int64_t next_ = 1;
+  int most_running_ = 0;
 };
 
 TEST(SweepKills, JobsInStepGoOnToTheSameRecords) {
@@ -70,10 +87,12 @@ TEST(SweepKills, JobsInStepGoOnToTheSameRecords) {
     names.push_back(Submit(client, Request(spec)).name());
   }
   ASSERT_TRUE(client.Cancel(blocker).ok());
-  Killer killer(server, 300'000 / kills, kills);
+  client::Client lists = Connect(server.address());
+  Killer killer(server, lists, 300'000 / kills, kills);
   const auto watched = client.Watch(Watching(names[1]), killer);
   ASSERT_TRUE(watched.ok()) << watched.status();
   EXPECT_EQ(killer.kills_left(), 0);
+  EXPECT_GT(killer.most_running(), 10) << "with one worker: they were not in step";
   for (size_t k = 0; k < names.size(); ++k) {
     const auto ended = client.Wait(names[k], absl::InfiniteDuration());
     ASSERT_TRUE(ended.ok()) << ended.status();
