@@ -8,6 +8,7 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/base/status_macros.h"
 #include "server/jobs/errors.h"
+#include "server/jobs/group.h"
 #include "server/jobs/identity.h"
 #include "server/jobs/jobs.h"
 #include "server/spec/parse_names.h"
@@ -308,7 +309,7 @@ void Jobs::Admit(const std::shared_ptr<Admission>& admission) {
       status = WithDetails(runner::LoadData(admission->spec));
     }
     if (status.ok()) {
-      prepared = runner::Prepare(admission->spec, violations);
+      prepared = runner::Prepare(admission->spec, violations, &known_);
       status = violations.empty() ? absl::OkStatus() : InvalidArgument(violations);
     }
   } catch (const std::bad_alloc&) {
@@ -339,6 +340,7 @@ void Jobs::Enqueue(const std::shared_ptr<Admission>& admission,
   form->set_state(v1::TrainingJob::STATE_QUEUED);
   *form->mutable_create_time() = Now();
   auto job = std::make_shared<Job>(form, std::move(prepared), options_.limits.datasets);
+  job->group_key = GroupKey(*form);
   job->reserved_bytes = static_cast<int64_t>(admission->reserved_bytes);
   bool is_new = false;
   {

@@ -61,6 +61,7 @@ class Job {
   static constexpr int64_t kLinearizedMax = 1'000'000;
 
   int64_t reserved_bytes = 0;  // of the memory budget; kept by Jobs
+  std::string group_key;       // see GroupKey; set before others see the job
 
  private:
   const JobOutline outline_;

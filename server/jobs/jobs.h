@@ -19,7 +19,9 @@
 #include "server/jobs/job.h"
 #include "server/jobs/pulse.h"
 #include "server/runner/final_parameters.h"
+#include "server/runner/known_problems.h"
 #include "server/runner/runner.h"
+#include "server/runner/stepped_run.h"
 #include "server/spec/limits.h"
 #include "server/storage/job_store.h"
 #include "server/storage/run_store.h"
@@ -38,6 +40,8 @@ struct JobsOptions {
   spec::Limits limits;
   int workers = 1;
   int64_t queue_capacity = 1000;
+  // Jobs that a worker runs in step, from 1 to runner::kGroupMax: each has a trace open.
+  int64_t group_max = runner::kGroupMax;
   // Who computes here, as Computation has them.
   std::string build;
   std::string processor;
@@ -229,22 +233,32 @@ class Jobs {
   absl::Status SweepOrphans();
   // Has every worker, all at once, train the canary.
   void RunCanaries();
+  // The head of the queue, with the jobs behind it that may run in step with it (GroupKey): only
+  // those that nothing else waits before, so that no job is overtaken.
+  std::vector<std::shared_ptr<Job>> TakeGroup() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunNext();
-  void RunJob(const std::shared_ptr<Job>& job);
+  // Runs these jobs to their ends: each as if it were alone, its waits and new attempts included,
+  // but for the product that those in step have in common.
+  void RunGroup(const std::vector<std::shared_ptr<Job>>& group);
+  // The stages of a job of a group. None of them waits: `wakes_at` says when to call again.
+  struct Member;
+  // What is to be done between slices. The preparation of many members does not hold those up that
+  // run: it is divided among passes.
+  void AdvanceMembers(const std::vector<std::unique_ptr<Member>>& members);
+  void Advance(Member& member);
+  bool EndUnlessWanted(Member& member);
+  void BeginMember(Member& member);
+  void OpenMember(Member& member);
+  // Behind all others, after a while, a job whose data can't be read now: no worker waits for it.
+  void PutBack(Member& member);
+  void NoteSlice(const std::vector<std::unique_ptr<Member>>& members);
+  void EndRun(Member& member, absl::StatusOr<runner::RunResult> result);
+  void StoreEnd(Member& member);
+  void LookForEnd(Member& member);
+  // Until there is something to do for one of them.
+  void WaitForAny(const std::vector<std::unique_ptr<Member>>& members);
   // Adds who computes from here on. Returns false if that is who did before.
   bool AddComputation(const Job& job, v1::TrainingJob& form) const;
-  // Behind all others, after a while, a job whose data can't be read now: no worker waits for it.
-  void PutOff(const std::shared_ptr<Job>& job, const absl::Status& why);
-  // Runs; again if the disk failed in between.
-  absl::StatusOr<runner::RunResult> RunToEnd(const std::shared_ptr<Job>& job,
-                                             const v1::TrainingJob& form,
-                                             const runner::PreparedJob& prepared);
-  // Opens the trace, waiting for room until the job is cancelled, and runs.
-  absl::StatusOr<runner::RunResult> RunOnce(const std::shared_ptr<Job>& job,
-                                            const v1::TrainingJob& form,
-                                            const runner::PreparedJob& prepared);
-  // Whether to try again what a full disk refused, after a while: not if the server is about to go.
-  bool WaitForRoom(const std::shared_ptr<Job>& job, const absl::Status& status);
   // Ends a job once its final form is durable; if it can't be, changes nothing. `done` is told.
   void Finish(const std::shared_ptr<Job>& job, v1::TrainingJob final_form, Done done);
   void AccountEnd(const std::shared_ptr<Job>& job, const v1::TrainingJob& final_form);
@@ -254,6 +268,7 @@ class Jobs {
   storage::JobStore& store_;
   storage::RunStore& runs_;
   const base::Clock& clock_;
+  runner::KnownProblems known_;
   base::StopToken drain_;
   int records_opened_ = 0;  // by Recover
   std::atomic<int> canaries_passed_ = 0;
@@ -277,7 +292,7 @@ class Jobs {
   };
   std::unordered_map<std::string, PendingRequest> pending_requests_ ABSL_GUARDED_BY(mutex_);
   double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  int running_ ABSL_GUARDED_BY(mutex_) = 0;  // jobs that a worker has
+  int running_ ABSL_GUARDED_BY(mutex_) = 0;  // workers that have jobs
   // The repair of damaged records that somebody has met.
   struct RepairState {
     bool under_way = false;  // or waits for its turn

@@ -27,6 +27,7 @@
 #include "server/engine/data/built_in.h"
 #include "server/engine/linalg/processor_class.h"
 #include "server/jobs/datasets.h"
+#include "server/jobs/group.h"
 #include "server/jobs/jobs.h"
 #include "server/main/stores.h"
 #include "server/service/dataset_service.h"
@@ -265,13 +266,16 @@ void SayHello(const telemetry::Logger& log, const ServerOptions& options,
 }
 
 // Watches, connections and open traces are file descriptors: as many as the machine lets this
-// process have.
-void RaiseDescriptorLimit() {
+// process have. Returns how many.
+int64_t RaiseDescriptorLimit() {
+  constexpr rlim_t kUsual = 1024;
   rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return kUsual;
   }
+  const rlim_t before = std::exchange(limit.rlim_cur, limit.rlim_max);
+  const rlim_t now = setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : before;
+  return static_cast<int64_t>(std::min<rlim_t>(now, 1 << 30));  // there may be no limit
 }
 
 int Refuse(const absl::Status& status) {
@@ -301,9 +305,10 @@ int Serve(const ServerOptions& options) {
   if (!log.ok()) {
     return Refuse(log.status());
   }
-  RaiseDescriptorLimit();
+  const int64_t descriptors = RaiseDescriptorLimit();
   engine::BuiltInDatasets();  // parsed now, not at the first request
   jobs::JobsOptions jobs_options = MakeJobsOptions(options);
+  jobs_options.group_max = jobs::GroupMax(descriptors, jobs_options.workers);
   jobs_options.build = base::BuildName();
   jobs_options.processor = engine::ProcessorClass();
   jobs_options.on_end = [&log](const v1::TrainingJob& job) { LogEnd(*log, job); };

@@ -56,6 +56,20 @@ void AddStatus(const std::string& field, const absl::Status& status, spec::Viola
   violations.Add(field, std::string{status.message()});
 }
 
+absl::StatusOr<engine::ProblemInstance> Instantiate(const spec::ExperimentSpec& spec,
+                                                    KnownProblems* known) {
+  const auto* quadratic = std::get_if<engine::QuadraticSpec>(&spec.problem);
+  if (quadratic == nullptr || known == nullptr) {
+    return engine::Instantiate(spec.problem, spec.seed);
+  }
+  POLYAK_ASSIGN_OR_RETURN(
+      auto instance, engine::MakeQuadraticInstance(*quadratic, spec.seed, known->quadratics()));
+  if (!instance->is_diagonal()) {
+    known->Add(instance);
+  }
+  return instance;
+}
+
 engine::PlanRequest AskedPlan(const spec::ExperimentSpec& spec) {
   return {spec.plan, static_cast<double>(spec.stopping.max_iterations)};
 }
@@ -140,10 +154,10 @@ absl::Status LoadData(spec::ExperimentSpec& spec) {
 }
 
 std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
-                                           spec::Violations& violations) {
+                                           spec::Violations& violations, KnownProblems* known) {
   auto job = std::make_shared<PreparedJob>();
   job->spec = spec;
-  auto problem = engine::Instantiate(spec.problem, spec.seed);
+  auto problem = Instantiate(spec, known);
   if (!problem.ok()) {
     AddStatus(RefusedField(spec), problem.status(), violations);
     return nullptr;

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "polyak/v1/training_service.pb.h"
+#include "server/runner/known_problems.h"
 #include "server/spec/experiment_spec.h"
 #include "server/spec/limits.h"
 #include "server/spec/violations.h"
@@ -47,8 +48,11 @@ absl::Status LoadData(spec::ExperimentSpec& spec);
 // violation of the field that makes it impossible: an indefinite matrix, a singular one with
 // parameters left to theory, a plan that is not there. Cost: O(d^3) or O(n^3), and one pass over
 // the neurons under ASYMPTOTIC.
+//   known: if not null, what is computed for one matrix serves all jobs that have it at a time; the
+//   result is the same to the bit.
 std::shared_ptr<const PreparedJob> Prepare(const spec::ExperimentSpec& spec,
-                                           spec::Violations& violations);
+                                           spec::Violations& violations,
+                                           KnownProblems* known = nullptr);
 
 // A spec that was accepted once, whatever the limits of the server were then; nothing if this
 // version does not accept it any more.

@@ -17,6 +17,9 @@ namespace polyak::runner {
 // How often a run that waits for room on a full disk looks again.
 constexpr absl::Duration kDiskProbe = absl::Milliseconds(500);
 
+// And how long one whose disk failed waits before it is begun again.
+constexpr absl::Duration kBetweenAttempts = absl::Seconds(1);
+
 struct RunResult {
   engine::StopReason reason;
   int64_t records = 0;  // 0: it ended before its first one could be kept

@@ -1,10 +1,12 @@
-// SIGTERM while 200 watches are open, a quarter of them stuck, and jobs run and wait: the server
-// ends with code 0, tells the watchers to come again, and the next one goes on with every job.
+// SIGTERM while 200 watches are open, a quarter of them stuck, and jobs run, 64 of them in step,
+// and wait: the server ends with code 0, tells the watchers to come again, and the next one goes on
+// with every job.
 //
 //   POLYAK_DRAINS=100 build/release/bin/polyak_fault_drain_test
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 #include <latch>
 #include <memory>
@@ -26,6 +28,7 @@ namespace {
 constexpr int kWatches = 200;
 constexpr int kStuck = 50;
 constexpr int kJobs = 32;
+constexpr int kSweep = 128;  // of which one of two workers takes 64 at once
 
 constexpr char kEndless[] =
     "quadratic { spectrum { generated { dimension: 5000 condition_number: 1e8 } } } "
@@ -94,21 +97,52 @@ client::Client Connect(const DurableServer& server) {
   return client::Client(options);
 }
 
-void SubmitJobs(client::Client& client) {
-  v1::CreateTrainingJobRequest request;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(kEndless, request.mutable_spec()));
-  for (int k = 0; k < kJobs; ++k) {
-    request.set_training_job_id("job-" + std::to_string(k));
-    const auto job = client.Submit(request);
-    ASSERT_TRUE(job.ok()) << job.status();
+// Endless as well, by DENSE, of one matrix.
+v1::TrainingJobSpec OfMatrix(int k) {
+  constexpr int kSize = 100;
+  v1::TrainingJobSpec spec;
+  v1::Matrix& matrix = *spec.mutable_quadratic()->mutable_matrix();
+  matrix.set_rows(kSize);
+  matrix.set_cols(kSize);
+  for (int i = 0; i < kSize; ++i) {
+    for (int j = 0; j < kSize; ++j) {
+      matrix.add_values(i == j ? 2.0 : (std::abs(i - j) == 1 ? -1.0 : 0.0));
+    }
   }
+  spec.set_plan(v1::EXECUTION_PLAN_DENSE);
+  spec.mutable_optimizer()->mutable_gradient_descent()->set_step_size(0.001 + 0.0001 * k);
+  spec.mutable_stopping()->set_max_iterations(1'000'000'000);
+  return spec;
 }
 
-// More than a connection takes up for one who does not read.
-void WaitForRecords(client::Client& client) {
+void Submit(client::Client& client, const std::string& id, const v1::TrainingJobSpec& spec) {
+  v1::CreateTrainingJobRequest request;
+  request.set_training_job_id(id);
+  *request.mutable_spec() = spec;
+  const auto job = client.Submit(request);
+  ASSERT_TRUE(job.ok()) << job.status();
+}
+
+// Two run, job-0 and a blocker; when it makes way, half of the sweep goes on in step, and the other
+// jobs wait.
+void SubmitJobs(client::Client& client) {
+  v1::TrainingJobSpec endless;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(kEndless, &endless));
+  Submit(client, "job-0", endless);
+  Submit(client, "blocker", endless);
+  for (int k = 0; k < kSweep; ++k) {
+    Submit(client, "sweep-" + std::to_string(k), OfMatrix(k));
+  }
+  for (int k = 1; k < kJobs; ++k) {
+    Submit(client, "job-" + std::to_string(k), endless);
+  }
+  ASSERT_TRUE(client.Cancel("trainingJobs/blocker").ok());
+}
+
+void WaitForRecords(client::Client& client, const std::string& id, int64_t count) {
   v1::ReadIterationsRequest request;
-  request.set_name("trainingJobs/job-0");
-  request.set_after_iteration(200'000);
+  request.set_name("trainingJobs/" + id);
+  request.set_after_iteration(count);
   request.set_max_records(1);
   for (bool there = false; !there; absl::SleepFor(absl::Milliseconds(50))) {
     const auto read = client.ReadIterations(request);
@@ -167,16 +201,19 @@ TEST(Drain, EndsUnderManyWatchesAndLosesNoJob) {
   DurableServer server({"--workers=2", "--log-level=warning"});
   client::Client client = Connect(server);
   SubmitJobs(client);
-  WaitForRecords(client);
+  WaitForRecords(client, "job-0", 200'000);  // more than a connection takes up for a stuck one
+  WaitForRecords(client, "sweep-63", 100);
   double longest = 0;
   for (int k = 0; k < drains; ++k) {
     longest = std::max(longest, Drain(server));
     server.Start();
   }
   std::cout << drains << " drains with " << kWatches << " watches, " << kStuck
-            << " of them stuck, and " << kJobs << " jobs: the longest took " << longest << " s\n";
-  for (int k = 0; k < kJobs; ++k) {
-    const auto job = client.Get("trainingJobs/job-" + std::to_string(k));
+            << " of them stuck, and " << kJobs + kSweep
+            << " jobs, 64 of them in step: the longest took " << longest << " s\n";
+  for (int k = 0; k < kJobs + kSweep; ++k) {
+    const auto job = client.Get(k < kJobs ? "trainingJobs/job-" + std::to_string(k)
+                                          : "trainingJobs/sweep-" + std::to_string(k - kJobs));
     ASSERT_TRUE(job.ok()) << job.status();
     EXPECT_FALSE(job->has_end_time());
   }

@@ -79,6 +79,32 @@ const std::vector<std::string>& Specs() {
   return *kSpecs;
 }
 
+// Of one matrix: what a worker takes of them it runs in step.
+constexpr size_t kSweep = 12;
+std::string OfMatrix(size_t k) {
+  constexpr int kSize = 24;
+  std::string values;
+  for (int i = 0; i < kSize; ++i) {
+    for (int j = 0; j < kSize; ++j) {
+      absl::StrAppend(&values, values.empty() ? "" : ",", 1.0 / (i + j + 1) + (i == j ? 0.1 : 0));
+    }
+  }
+  return absl::StrCat(
+      "quadratic { matrix { rows: ", kSize, " cols: ", kSize, " values: [", values,
+      "] } } plan: EXECUTION_PLAN_DENSE optimizer { nesterov_momentum { step_size: ",
+      0.05 + 0.04 * static_cast<double>(k),
+      " momentum: 0.7 } } stopping { max_iterations: 100000 }");
+}
+
+// Those of Specs, then the sweep.
+std::vector<std::string> AllSpecs() {
+  std::vector<std::string> specs = Specs();
+  for (size_t k = 0; k < kSweep; ++k) {
+    specs.push_back(OfMatrix(k));
+  }
+  return specs;
+}
+
 struct Tally {
   std::atomic<int> jobs = 0;
   std::atomic<int> cancelled = 0;
@@ -117,14 +143,30 @@ class User {
 
   void Run() {
     while (!tally_.stopping && !::testing::Test::HasFailure()) {
-      // The last user submits only what is short, and so as often as it can.
-      Live(number_ == 0 ? Specs().size() - 1 : random_() % (Specs().size() - 1));
+      // The first user submits only what is short, and so as often as it can, the last one sweeps.
+      if (number_ == kSweeper) {
+        LiveSweep();
+      } else {
+        Live(number_ == 0 ? Specs().size() - 1 : random_() % (Specs().size() - 1));
+      }
+    }
+  }
+  static constexpr unsigned kSweeper = 4;
+
+ private:
+  void Live(size_t spec) { Follow(spec, Create(spec)); }
+  void LiveSweep() {
+    std::vector<v1::TrainingJob> created;
+    for (size_t k = 0; k < kSweep; ++k) {
+      created.push_back(Create(Specs().size() + k));
+    }
+    for (size_t k = 0; k < kSweep; ++k) {
+      Follow(Specs().size() + k, created[k]);
     }
   }
 
- private:
-  void Live(size_t spec) {
-    const v1::TrainingJob created = Create(spec);
+  // A job to its deletion. Nothing for one that was not created.
+  void Follow(size_t spec, const v1::TrainingJob& created) {
     if (created.name().empty()) {
       return;
     }
@@ -143,9 +185,9 @@ class User {
     const std::string records = ReadAll(client_, created.name()).SerializeAsString();
     if (ended->state() == v1::TrainingJob::STATE_CANCELLED) {
       EXPECT_TRUE(cancel);
-      EXPECT_TRUE(IsPrefix(records, expected_[spec].records)) << Specs()[spec];
+      EXPECT_TRUE(IsPrefix(records, expected_[spec].records)) << specs_[spec];
     } else {
-      EXPECT_TRUE(records == expected_[spec].records) << Specs()[spec];
+      EXPECT_TRUE(records == expected_[spec].records) << specs_[spec];
       EXPECT_EQ(OutcomeOf(*ended), expected_[spec].outcome) << ended->error().ShortDebugString();
     }
     if (watch) {
@@ -160,7 +202,7 @@ class User {
   v1::TrainingJob Create(size_t spec) {
     const std::string id = absl::StrCat("user-", number_, "-", ++jobs_);
     while (!tally_.stopping && !::testing::Test::HasFailure()) {
-      const auto created = once_.Submit(Request(Specs()[spec], id));
+      const auto created = once_.Submit(Request(specs_[spec], id));
       const auto kept = once_.Get(client::JobName(id));
       if (created.ok()) {
         ++tally_.jobs;
@@ -192,6 +234,7 @@ class User {
 
   client::Client client_;
   client::Client once_;  // tries nothing twice
+  const std::vector<std::string> specs_ = AllSpecs();
   const std::vector<Undisturbed>& expected_;
   const unsigned number_;
   int jobs_ = 0;
@@ -238,7 +281,7 @@ double SecondsToResume(client::Client& client, const std::vector<std::string>& p
 
 TEST_F(FullDisk, JobsWaitAndGoOnByThemselves) {
   const int fills = CountFromEnvironment("POLYAK_FULL_DISKS", 10);
-  const std::vector<Undisturbed> expected = RunUndisturbed(Specs());
+  const std::vector<Undisturbed> expected = RunUndisturbed(AllSpecs());
   ASSERT_FALSE(HasFailure());
   DurableServer server(
       {"--workers=3", "--log-level=error", absl::StrCat("--disk-reserve=", kReserveMebibytes)},
@@ -246,7 +289,7 @@ TEST_F(FullDisk, JobsWaitAndGoOnByThemselves) {
   Tally tally;
   std::vector<std::unique_ptr<User>> users;
   std::vector<std::thread> threads;
-  for (unsigned k = 0; k < 4; ++k) {
+  for (unsigned k = 0; k <= User::kSweeper; ++k) {
     users.push_back(std::make_unique<User>(server.address(), expected, k, tally));
     threads.emplace_back([user = users.back().get()] { user->Run(); });
   }

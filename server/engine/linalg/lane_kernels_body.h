@@ -8,13 +8,12 @@
 
 #include "server/engine/linalg/lane_kernels.h"
 #include "server/engine/linalg/lanes_body.h"
+#include "server/engine/linalg/matrix_products_body.h"
 
 // Each source that includes this must have code of its own, for its own registers.
 // NOLINTBEGIN(google-build-namespaces,misc-definitions-in-headers)
 namespace polyak::engine {
 namespace {
-
-constexpr int kPanelLanes = kPanelColumns / kLanes;
 
 template <int rows, int groups>
 void AddProductTile(int64_t steps, const StridedMatrix& a, const double* panel, double* out) {
@@ -363,7 +362,9 @@ constexpr LaneKernels KernelsCalled(const char* name) {
           DiagonalStep,
           DiagonalSums,
           TridiagonalProduct,
-          Step};
+          Step,
+          MatrixProducts,
+          GradientSums};
 }
 
 }  // namespace

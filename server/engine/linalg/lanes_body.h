@@ -11,6 +11,8 @@ namespace polyak::engine {
 namespace {
 
 constexpr int64_t kLanes = kLaneDoubles;
+constexpr int kPanelLanes = kPanelColumns / kLanes;
+
 // One register of the width at hand.
 using Piece [[gnu::vector_size(kPieceBytes)]] = double;
 using LoosePiece [[gnu::vector_size(kPieceBytes), gnu::aligned(8), gnu::may_alias]] = double;

@@ -25,6 +25,17 @@ class DenseStepper : public Stepper {
     observation_ = problem_->Evaluate(optimizer_->iterate(), &gradient_);
     return observation_;
   }
+  Product BeginObserve() override {
+    return {problem_->product_matrix(), optimizer_->iterate().data(), gradient_.data()};
+  }
+  Observation EndObserve() override {
+    if (problem_->product_matrix() == nullptr) {
+      return Observe();
+    }
+    observed_ = true;
+    observation_ = problem_->EvaluateProduct(optimizer_->iterate(), gradient_);
+    return observation_;
+  }
   void Step() override { optimizer_->Update(gradient_); }
   double flipped_share() const override { return problem_->flipped_share(); }
   Diagnostics Diagnose() override { return problem_->Diagnose(optimizer_->iterate()); }

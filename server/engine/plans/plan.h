@@ -30,6 +30,16 @@ class Stepper {
  public:
   virtual ~Stepper() = default;
   virtual Observation Observe() = 0;  // of iterate t; once per iterate
+  // Observe in two halves, so that a product with a matrix that several runs share can be computed
+  // for all of them between the two: what LaneKernels::matrix_products makes of these. Without such
+  // a matrix it is null, and the second half is all of Observe.
+  struct Product {
+    const Matrix* matrix = nullptr;
+    const double* vector = nullptr;
+    double* product = nullptr;
+  };
+  virtual Product BeginObserve() { return {}; }
+  virtual Observation EndObserve() { return Observe(); }
   // t -> t + 1. No lock, clock, I/O; DENSE allocates nothing but threads.
   virtual void Step() = 0;
   // Of the last observed iterate; NaN where there are no activations.

@@ -23,7 +23,7 @@ using QuadraticPointer = std::shared_ptr<const QuadraticInstance>;
 std::shared_ptr<const TridiagonalForm> FormOf(const QuadraticInstance& instance) {
   return instance.tridiagonal != nullptr
              ? instance.tridiagonal
-             : std::make_shared<const TridiagonalForm>(std::get<Matrix>(instance.hessian));
+             : std::make_shared<const TridiagonalForm>(instance.matrix());
 }
 
 class TridiagonalStepper : public Stepper {

@@ -23,6 +23,14 @@ class Problem {
   // loss and residual at w (d); writes the gradient (d) when it is not null. No allocation after
   // the first call.
   virtual Observation Evaluate(const Vector& w, Vector* gradient) = 0;
+  // The matrix that Evaluate multiplies w by, where the rest of it is O(d); else null. Problems
+  // that share the object may have their products computed at once: LaneKernels::matrix_products of
+  // it and w into the gradient, then EvaluateProduct.
+  virtual const Matrix* product_matrix() const { return nullptr; }
+  // Evaluate, to the bit, of a gradient (d) that holds the product, where there is such a matrix.
+  virtual Observation EvaluateProduct(const Vector& w, Vector& gradient) {
+    return Evaluate(w, &gradient);
+  }
   // Share of activations that differ from the start, for problems that have activations; NaN for
   // the others.
   virtual double flipped_share() const = 0;

@@ -4,14 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
+#include "server/engine/linalg/lane_kernels.h"
 #include "server/engine/linalg/tridiagonal_ends.h"
 
 namespace polyak::engine {
@@ -54,7 +57,7 @@ class DiagonalQuadratic : public Problem {
 class MatrixQuadratic : public Problem {
  public:
   explicit MatrixQuadratic(std::shared_ptr<const QuadraticInstance> instance)
-      : instance_(std::move(instance)), product_(instance_->dimension()) {}
+      : instance_(std::move(instance)), kernels_(WidestKernels()) {}
 
   int64_t dimension() const override { return instance_->dimension(); }
   const Vector& initial_point() const override { return instance_->initial_point; }
@@ -62,34 +65,35 @@ class MatrixQuadratic : public Problem {
   Diagnostics Diagnose(const Vector& w) const override {
     return DiagnoseQuadratic(*instance_, (w - instance_->initial_point).norm());
   }
+  const Matrix* product_matrix() const override { return &instance_->matrix(); }
 
   Observation Evaluate(const Vector& w, Vector* gradient) override {
-    const Matrix& hessian = std::get<Matrix>(instance_->hessian);
-    // The full matrix, both triangles read: H is exactly symmetric, and a plain product is the
-    // fastest Eigen has.
-    product_.noalias() = hessian * w;
-    product_ -= instance_->linear_term;
-    const Vector& minimiser = instance_->minimiser;
-    double twice_loss = 0;
-    double squared_norm = 0;
-    // f(w) - f* = 1/2 (w - w*)'(H w - b): the product is there already, and its rounding, eps |H|
-    // |w| |w - w*|, is far below that of a difference of two values of f.
-    for (Eigen::Index i = 0; i < w.size(); ++i) {
-      const double residual = w(i) - minimiser(i);
-      squared_norm += residual * residual;
-      twice_loss += residual * product_(i);
+    if (gradient == nullptr) {
+      unasked_.resize(w.size());
+      gradient = &unasked_;
     }
-    if (gradient != nullptr) {
-      *gradient = product_;
-    }
+    gradient->resize(w.size());
+    const double* const vector = w.data();
+    double* const product = gradient->data();
+    kernels_.matrix_products(w.size(), instance_->matrix().data(), 1, &vector, &product);
+    return EvaluateProduct(w, *gradient);
+  }
+
+  // f(w) - f* = 1/2 (w - w*)'(H w - b): the product is there already, and its rounding, eps |H| |w|
+  // |w - w*|, is far below that of a difference of two values of f.
+  Observation EvaluateProduct(const Vector& w, Vector& gradient) override {
+    const PointSums sums =
+        kernels_.gradient_sums(w.size(), instance_->minimiser.data(), instance_->linear_term.data(),
+                               w.data(), gradient.data());
     // At the rounding floor the sum of products may fall below 0, which no loss does.
-    return {std::isnan(twice_loss) ? twice_loss : std::max(0.5 * twice_loss, 0.0),
-            std::sqrt(squared_norm)};
+    return {std::isnan(sums.form) ? sums.form : std::max(0.5 * sums.form, 0.0),
+            std::sqrt(sums.squares)};
   }
 
  private:
   const std::shared_ptr<const QuadraticInstance> instance_;
-  Vector product_;
+  const LaneKernels& kernels_;
+  Vector unasked_;  // a gradient that nobody wants
 };
 
 // H w - b with each sum in extended precision: what iterative refinement needs.
@@ -134,7 +138,7 @@ Vector SolveRefined(const Matrix& hessian, const Vector& linear_term, const Solv
 }
 
 Vector Solve(const QuadraticInstance& instance) {
-  const Matrix& hessian = std::get<Matrix>(instance.hessian);
+  const Matrix& hessian = instance.matrix();
   if (instance.tridiagonal != nullptr) {
     const TridiagonalForm& form = *instance.tridiagonal;
     return SolveRefined(hessian, instance.linear_term, [&](const Vector& b) {
@@ -222,7 +226,7 @@ absl::Status SolveDiagonal(QuadraticInstance& instance) {
 }
 
 absl::Status Decompose(QuadraticInstance& instance) {
-  const Matrix& hessian = std::get<Matrix>(instance.hessian);
+  const Matrix& hessian = instance.matrix();
   // The small ones, and those that it refuses.
   if (hessian.rows() <= kEigenvectorsDimensionMax || !hessian.allFinite()) {
     POLYAK_ASSIGN_OR_RETURN(instance.spectrum, ComputeSymmetricSpectrum(hessian));
@@ -234,13 +238,52 @@ absl::Status Decompose(QuadraticInstance& instance) {
   return absl::OkStatus();
 }
 
+template <typename Values>
+bool HaveSameBits(const Values& a, const Values& b) {
+  return a.rows() == b.rows() && a.cols() == b.cols() &&
+         std::memcmp(a.data(), b.data(), static_cast<size_t>(a.size()) * sizeof(double)) == 0;
+}
+
+using KnownInstances = std::vector<std::shared_ptr<const QuadraticInstance>>;
+
+// The known instance with the same matrix, one with the same linear term and start if there is one;
+// or null.
+std::shared_ptr<const QuadraticInstance> FindAlike(const QuadraticInstance& instance,
+                                                   const KnownInstances& known) {
+  std::shared_ptr<const QuadraticInstance> alike;
+  for (const auto& other : known) {
+    if (other->is_diagonal() || !HaveSameBits(other->matrix(), instance.matrix())) {
+      continue;
+    }
+    if (HaveSameBits(other->initial_point, instance.initial_point) &&
+        HaveSameBits(other->linear_term, instance.linear_term)) {
+      return other;
+    }
+    alike = alike == nullptr ? other : alike;
+  }
+  return alike;
+}
+
+// What follows from the matrix, and with the same linear term the minimiser, unless it depends on
+// the start. Returns whether that is there.
+bool TakeOver(const QuadraticInstance& alike, QuadraticInstance& instance) {
+  instance.hessian = alike.hessian;
+  instance.spectrum = alike.spectrum;
+  instance.tridiagonal = alike.tridiagonal;
+  if (IsSingular(instance.spectrum.smallest(), instance.spectrum.largest()) ||
+      !HaveSameBits(alike.linear_term, instance.linear_term)) {
+    return false;
+  }
+  instance.minimiser = alike.minimiser;
+  return true;
+}
+
+// The minimiser, of a matrix whose spectrum is there.
 absl::Status SolveMatrix(QuadraticInstance& instance) {
-  const Matrix& hessian = std::get<Matrix>(instance.hessian);
-  POLYAK_RETURN_IF_ERROR(Decompose(instance));
-  POLYAK_RETURN_IF_ERROR(CheckDefinite(instance.spectrum));
   if (IsSingular(instance.spectrum.smallest(), instance.spectrum.largest())) {
-    POLYAK_ASSIGN_OR_RETURN(instance.minimiser,
-                            SolveSingular(hessian, instance.linear_term, instance.initial_point));
+    POLYAK_ASSIGN_OR_RETURN(
+        instance.minimiser,
+        SolveSingular(instance.matrix(), instance.linear_term, instance.initial_point));
   } else if (instance.linear_term.isZero(0)) {
     instance.minimiser = Vector::Zero(instance.dimension());
   } else {
@@ -259,7 +302,7 @@ absl::Status FillLeastSquares(const LeastSquaresSpec& spec, Seed seed,
   hessian.selfadjointView<Eigen::Lower>().rankUpdate(data.features.transpose(), 1 / examples);
   hessian.triangularView<Eigen::StrictlyUpper>() = hessian.transpose();
   hessian.diagonal().array() += spec.ridge;
-  instance.hessian = std::move(hessian);
+  instance.hessian = std::make_shared<const Matrix>(std::move(hessian));
   instance.linear_term = data.features.transpose() * data.targets.col(0) / examples;
   return absl::OkStatus();
 }
@@ -274,11 +317,11 @@ Vector NormalPoint(Seed seed, Eigen::Index dimension) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
-    const QuadraticSpec& spec, Seed seed) {
+    const QuadraticSpec& spec, Seed seed, KnownInstances known) {
   auto instance = std::make_shared<QuadraticInstance>();
   Eigen::Index dimension = 0;
   if (const auto* matrix = std::get_if<std::shared_ptr<const Matrix>>(&spec.hessian)) {
-    instance->hessian = **matrix;
+    instance->hessian = *matrix;
     dimension = (*matrix)->rows();
   } else if (const auto* eigenvalues = std::get_if<std::shared_ptr<const Vector>>(&spec.hessian)) {
     instance->hessian = **eigenvalues;
@@ -300,9 +343,21 @@ absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
       spec.initial_point != nullptr ? *spec.initial_point : NormalPoint(seed, dimension);
   if (instance->is_diagonal()) {
     POLYAK_RETURN_IF_ERROR(SolveDiagonal(*instance));
-  } else {
-    POLYAK_RETURN_IF_ERROR(SolveMatrix(*instance));
+    return instance;
   }
+  std::shared_ptr<const QuadraticInstance> alike = FindAlike(*instance, known);
+  known.clear();  // nobody's matrix is held for as long as this takes
+  if (alike == nullptr) {
+    POLYAK_RETURN_IF_ERROR(Decompose(*instance));
+    POLYAK_RETURN_IF_ERROR(CheckDefinite(instance->spectrum));
+  } else if (HaveSameBits(alike->initial_point, instance->initial_point) &&
+             HaveSameBits(alike->linear_term, instance->linear_term)) {
+    return alike;
+  } else if (TakeOver(*alike, *instance)) {
+    return instance;
+  }
+  alike.reset();
+  POLYAK_RETURN_IF_ERROR(SolveMatrix(*instance));
   return instance;
 }
 
@@ -311,6 +366,11 @@ Diagnostics DiagnoseQuadratic(const QuadraticInstance& instance, double distance
   DescribeEnds(instance.spectrum.smallest(), instance.spectrum.largest(), diagnostics);
   diagnostics.distance_from_start = distance_from_start;
   return diagnostics;
+}
+
+const Matrix& QuadraticInstance::matrix() const {
+  POLYAK_CHECK(!is_diagonal());
+  return *std::get<std::shared_ptr<const Matrix>>(hessian);
 }
 
 std::unique_ptr<Problem> MakeQuadraticProblem(std::shared_ptr<const QuadraticInstance> instance) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <variant>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/engine/data/dataset.h"
@@ -45,9 +46,10 @@ inline constexpr Eigen::Index kEigenvectorsDimensionMax = 128;
 // A quadratic with everything computed that a run or its theory needs. Immutable, shared between
 // runs.
 struct QuadraticInstance {
-  std::variant<Matrix, Vector> hessian;  // full, or the diagonal (d)
-  Vector linear_term;                    // b (d)
-  Vector initial_point;                  // w_0 (d)
+  // Full (d, d), one object for all instances that were made like each other; or the diagonal (d).
+  std::variant<std::shared_ptr<const Matrix>, Vector> hessian;
+  Vector linear_term;    // b (d)
+  Vector initial_point;  // w_0 (d)
   // Of H. For a diagonal H the sorted diagonal, without eigenvectors; for a full one of more than
   // kEigenvectorsDimensionMax the two ends.
   SymmetricSpectrum spectrum;
@@ -56,16 +58,24 @@ struct QuadraticInstance {
   Vector minimiser;  // w* (d): the one nearest to w_0 if H is singular
   int64_t dimension() const { return linear_term.size(); }
   bool is_diagonal() const { return std::holds_alternative<Vector>(hessian); }
+  // POLYAK_CHECKed: not diagonal.
+  const Matrix& matrix() const;
 };
 
 // Eigenvalues of a generated spectrum, ascending (d). docs/theory.md, "spectrum shapes".
 Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec);
 
 // Errors: InvalidArgument if H is indefinite, or singular with b outside its range (unbounded
-// below); texts give the eigenvalue and what is accepted.  Cost: O(d^3) for a full matrix, O(d log
-// d) for a diagonal one.
+// below); texts give the eigenvalue and what is accepted.
+//   known: instances made before. What one of them with the same full matrix has is taken over
+//   where it would come out the same, to the bit: matrix, spectrum and tridiagonal form; with the
+//   same linear term the minimiser; all of it with the same start too, and then the result is that
+//   instance itself. They are let go before anything is computed, so that the memory of the others
+//   is not held by it.
+// Cost: O(d^3) for a full matrix, O(d^2) for one that is known, O(d log d) for a diagonal one.
 absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
-    const QuadraticSpec& spec, Seed seed);
+    const QuadraticSpec& spec, Seed seed,
+    std::vector<std::shared_ptr<const QuadraticInstance>> known = {});
 
 // H_t is H at every iterate: its ends are known.   distance_from_start: |w_t - w_0|.
 Diagnostics DiagnoseQuadratic(const QuadraticInstance& instance, double distance_from_start);

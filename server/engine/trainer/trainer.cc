@@ -116,23 +116,33 @@ Progress Trainer::Advance(int64_t records) {
     if (progress_.iteration >= 0) {
       stepper_->Step();
     }
-    const Observation observation = stepper_->Observe();
-    const int64_t iteration = ++progress_.iteration;
-    if (iteration == 0) {
-      Start(observation);
-    }
-    const double stacked_norm = StackedNorm(observation.residual_norm);
-    rates_->Add(stacked_norm);
-    checker_->Add(iteration, observation.residual_norm, stacked_norm);
-    progress_.reason = Check(iteration, observation, stacked_norm);
-    AppendRow(iteration, observation);
-    if (progress_.running() && heeds_stop_ && stop_.stop_requested()) {
-      progress_.reason = StopReason::kCancelled;
-    }
-    previous_residual_norm_ = observation.residual_norm;
-    last_ = observation;
+    Record(stepper_->Observe());
   }
   return progress_;
+}
+
+Stepper::Product Trainer::Begin() {
+  if (progress_.iteration >= 0) {
+    stepper_->Step();
+  }
+  return stepper_->BeginObserve();
+}
+
+void Trainer::Record(const Observation& observation) {
+  const int64_t iteration = ++progress_.iteration;
+  if (iteration == 0) {
+    Start(observation);
+  }
+  const double stacked_norm = StackedNorm(observation.residual_norm);
+  rates_->Add(stacked_norm);
+  checker_->Add(iteration, observation.residual_norm, stacked_norm);
+  progress_.reason = Check(iteration, observation, stacked_norm);
+  AppendRow(iteration, observation);
+  if (progress_.running() && heeds_stop_ && stop_.stop_requested()) {
+    progress_.reason = StopReason::kCancelled;
+  }
+  previous_residual_norm_ = observation.residual_norm;
+  last_ = observation;
 }
 
 RunSummary Trainer::summary() const {

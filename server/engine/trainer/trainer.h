@@ -82,6 +82,12 @@ class Trainer {
   // Cost: Observe and Step of the plan, one Append, and about 30 ns, each iterate; Diagnose of the
   // plan, each that is diagnosed.
   Progress Advance(int64_t records);
+  const Progress& progress() const { return progress_; }
+  // One record in two halves, with the same bits and order of calls as Advance(1): Begin goes to
+  // the iterate and says which product its observation needs, which may be computed meanwhile, End
+  // records it. Only while the run goes on. See AdvanceTogether.
+  Stepper::Product Begin();
+  void End() { Record(stepper_->EndObserve()); }
   // Whether the token is heeded; it is from the beginning. Not while a run computes again what was
   // recorded before: it must not end earlier than it had come.
   void set_heeds_stop(bool heeds) { heeds_stop_ = heeds; }
@@ -105,6 +111,7 @@ class Trainer {
  private:
   absl::Status LoadRecords(base::ByteSource& in);
   void Start(const Observation& observation);
+  void Record(const Observation& observation);
   double StackedNorm(double residual_norm) const;
   void AppendRow(int64_t iteration, const Observation& observation);
   // By the run's own rules.

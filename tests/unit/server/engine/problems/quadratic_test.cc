@@ -1,12 +1,18 @@
 #include "server/engine/problems/quadratic.h"
 
+#include <malloc.h>
+
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/engine/linalg/lane_kernels.h"
+#include "tests/support/problems.h"
 
 namespace polyak::engine {
 namespace {
@@ -124,7 +130,7 @@ TEST(Quadratic, IsTheNormalEquationsOfLeastSquares) {
   spec.hessian = least_squares;
   const auto instance = Make(spec);
   // A'A = [6 1; 1 6], A'y = [-5; 8], n = 4: whole numbers over 4, exact.
-  EXPECT_EQ(std::get<Matrix>(instance->hessian), (Matrix{{2, 0.25}, {0.25, 2}}));
+  EXPECT_EQ(instance->matrix(), (Matrix{{2, 0.25}, {0.25, 2}}));
   EXPECT_EQ(instance->linear_term, (Vector{{-1.25, 2}}));
 }
 
@@ -195,6 +201,112 @@ TEST(Quadratic, DrawsTheLinesWhereTheContractDrawsThem) {
   QuadraticSpec regular = WithDiagonal(Vector{{1.1e-13, 1}});
   regular.linear_term = std::make_shared<Vector>(Vector{{2.2e-13, 1}});
   EXPECT_EQ(Make(regular)->minimiser(0), 2);
+}
+
+// What a known instance lends.
+
+std::shared_ptr<const QuadraticInstance> MadeLike(
+    const QuadraticSpec& spec, int64_t seed,
+    const std::vector<std::shared_ptr<const QuadraticInstance>>& known) {
+  auto instance = MakeQuadraticInstance(spec, Seed{seed}, known);
+  EXPECT_TRUE(instance.ok()) << instance.status();
+  return *std::move(instance);
+}
+
+void ExpectSameInstance(const QuadraticInstance& a, const QuadraticInstance& b) {
+  EXPECT_EQ(a.matrix(), b.matrix());
+  EXPECT_EQ(a.linear_term, b.linear_term);
+  EXPECT_EQ(a.initial_point, b.initial_point);
+  EXPECT_EQ(a.spectrum.eigenvalues, b.spectrum.eigenvalues);
+  EXPECT_EQ(a.spectrum.eigenvectors, b.spectrum.eigenvectors);
+  EXPECT_EQ(a.minimiser, b.minimiser);
+  ASSERT_EQ(a.tridiagonal == nullptr, b.tridiagonal == nullptr);
+  if (a.tridiagonal != nullptr) {
+    EXPECT_EQ(a.tridiagonal->diagonal(), b.tridiagonal->diagonal());
+    EXPECT_EQ(a.tridiagonal->off_diagonal(), b.tridiagonal->off_diagonal());
+  }
+}
+
+// With eigenvectors and without them, and singular.
+TEST(KnownQuadratics, LendWhatIsTheSameAndNothingElse) {
+  for (const Eigen::Index size : {12, 140}) {
+    for (const bool singular : {false, true}) {
+      Vector eigenvalues = testing_support::LogUniform(size, 100);
+      if (singular) {
+        eigenvalues(0) = 0;
+      }
+      QuadraticSpec spec = testing_support::Rotated(eigenvalues, 3);
+      const auto first = MadeLike(spec, 1, {});
+      EXPECT_EQ(MadeLike(spec, 1, {first}), first);
+
+      const auto other_start = MadeLike(spec, 2, {first});
+      EXPECT_EQ(&other_start->matrix(), &first->matrix());
+      EXPECT_EQ(other_start->tridiagonal, first->tridiagonal);
+      ExpectSameInstance(*other_start, *MadeLike(spec, 2, {}));
+
+      QuadraticSpec shifted = spec;
+      const Matrix& hessian = *std::get<std::shared_ptr<const Matrix>>(spec.hessian);
+      shifted.linear_term =
+          testing_support::Share(Vector(hessian * testing_support::NormalVector(9, size)));
+      const auto other_term = MadeLike(shifted, 1, {first, other_start});
+      EXPECT_EQ(&other_term->matrix(), &first->matrix());
+      ExpectSameInstance(*other_term, *MadeLike(shifted, 1, {}));
+      ExpectSameInstance(*MadeLike(shifted, 2, {other_term}), *MadeLike(shifted, 2, {}));
+
+      Matrix nearly = hessian;
+      nearly(0, 0) = std::nextafter(nearly(0, 0), 2.0);
+      spec.hessian = testing_support::Share(nearly);
+      const auto other_matrix = MadeLike(spec, 1, {first, other_term});
+      EXPECT_NE(&other_matrix->matrix(), &first->matrix());
+      ExpectSameInstance(*other_matrix, *MadeLike(spec, 1, {}));
+    }
+  }
+}
+
+#ifndef __SANITIZE_ADDRESS__  // whose allocator does not count like that
+// Whoever lent nothing is gone before the spectrum is computed: what that allocates and keeps comes
+// later.
+TEST(KnownQuadratics, AreLetGoBeforeAnythingIsComputed) {
+  const auto allocated = [] {
+    const struct mallinfo2 info = mallinfo2();
+    return static_cast<int64_t>(info.uordblks + info.hblkhd);
+  };
+  constexpr Eigen::Index kSize = 100;
+  const QuadraticSpec spec = testing_support::Rotated(testing_support::LogUniform(kSize, 100), 3);
+  int64_t when_let_go = -1;
+  std::vector<std::shared_ptr<const QuadraticInstance>> known;
+  known.emplace_back(
+      new QuadraticInstance(*MadeLike(testing_support::Rotated(Vector::Ones(2), 1), 1, {})),
+      [&](const QuadraticInstance* instance) {
+        when_let_go = allocated();
+        delete instance;
+      });
+  const auto instance = MakeQuadraticInstance(spec, Seed{1}, std::move(known));
+  ASSERT_TRUE(instance.ok());
+  ASSERT_TRUE((*instance)->spectrum.eigenvectors.has_value());
+  constexpr int64_t kEigenvectorBytes = kSize * kSize * sizeof(double);
+  EXPECT_GE(allocated() - when_let_go, kEigenvectorBytes * 9 / 10);
+}
+#endif
+
+TEST(MatrixQuadratic, EvaluatesAProductThatIsThereToTheSameBits) {
+  QuadraticSpec spec = testing_support::Rotated(testing_support::LogUniform(37, 50), 4);
+  spec.linear_term = testing_support::Share(testing_support::NormalVector(5, 37));
+  const auto instance = MadeLike(spec, 0, {});
+  const auto problem = MakeQuadraticProblem(instance);
+  const Vector w = testing_support::NormalVector(6, 37);
+  Vector gradient(37);
+  const Observation observation = problem->Evaluate(w, &gradient);
+  Vector product(37);
+  const double* const vector = w.data();
+  double* const place = product.data();
+  ASSERT_EQ(problem->product_matrix(), &instance->matrix());
+  WidestKernels().matrix_products(37, problem->product_matrix()->data(), 1, &vector, &place);
+  const Observation shared = problem->EvaluateProduct(w, product);
+  EXPECT_EQ(shared.loss, observation.loss);
+  EXPECT_EQ(shared.residual_norm, observation.residual_norm);
+  EXPECT_EQ(product, gradient);
+  EXPECT_EQ(problem->Evaluate(w, nullptr).loss, observation.loss);
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ TEST(Linearize, OfAMatrixQuadraticTurnsIntoTheEigenbasis) {
   ASSERT_TRUE(start.available());
   EXPECT_TRUE(start.eigenvalues.isApprox(eigenvalues, 100 * kEpsilon * 100));
   // sum of weight_i^2 lambda_i^k = xi_0' H^k xi_0 for every k: they belong to their eigenvalues.
-  const Matrix& hessian = std::get<Matrix>(quadratic.hessian);
+  const Matrix& hessian = quadratic.matrix();
   Vector power = quadratic.initial_point;  // xi_0, since b = 0
   for (int k = 0; k < 4; ++k) {
     const double expected = quadratic.initial_point.dot(power);

@@ -1,0 +1,241 @@
+// Products of one matrix with one or more vectors, and what a quadratic makes of them. Included as
+// lane_kernels_body.h is, and as free of other headers; the including source sets kProductGroups
+// and kProductColumns: how many registers hold sums at a time.
+//
+// What these functions are: lane_kernels.h.
+
+#pragma once
+
+#include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/linalg/lanes_body.h"
+
+// NOLINTBEGIN(google-build-namespaces,misc-definitions-in-headers)
+namespace polyak::engine {
+namespace {
+
+// Some steps of the sums of `groups` times eight rows, for `columns` vectors.
+//   matrix: the first of these rows in the first of these steps.   vectors: at that step.
+//   products: at that row.   begins: the sums so far are 0.
+template <int groups, int columns>
+void ProductTile(int64_t steps, const double* matrix, int64_t stride, bool begins,
+                 const double* const* vectors, double* const* products) {
+  Lanes sums[columns][groups] = {};
+  if (!begins) {
+    for (int c = 0; c < columns; ++c) {
+      for (int g = 0; g < groups; ++g) {
+        sums[c][g] = Load(products[c] + g * kLanes);
+      }
+    }
+  }
+  const double* sources[columns];
+  for (int c = 0; c < columns; ++c) {
+    sources[c] = vectors[c];
+  }
+  for (int64_t s = 0; s < steps; ++s, matrix += stride) {
+    Lanes rows[groups];
+    for (int g = 0; g < groups; ++g) {
+      rows[g] = Load(matrix + g * kLanes);
+    }
+    for (int c = 0; c < columns; ++c) {
+      const double factor = sources[c][s];
+      for (int g = 0; g < groups; ++g) {
+        Add(factor, rows[g], sums[c][g]);
+      }
+    }
+  }
+  for (int c = 0; c < columns; ++c) {
+    for (int g = 0; g < groups; ++g) {
+      Store(sums[c][g], products[c] + g * kLanes);
+    }
+  }
+}
+
+// A block of the matrix's columns: what they add to the sums of every vector.
+struct ProductBlock {
+  int64_t size;
+  const double* matrix;
+  int64_t first;  // column
+  int64_t steps;
+};
+
+// The rows that make no group of eight. Their place in a register is filled from the next column,
+// which follows in memory, and in the last column by nothing; what comes of that is not kept.
+template <int columns>
+void ProductOfLastRows(const ProductBlock& block, int64_t row, const double* const* vectors,
+                       double* const* products) {
+  const int64_t count = block.size - row;
+  double sums[columns][kLanes] = {};
+  double* places[columns];
+  for (int c = 0; c < columns; ++c) {
+    places[c] = sums[c];
+    for (int64_t r = 0; r < count; ++r) {
+      sums[c][r] = block.first == 0 ? 0 : products[c][row + r];
+    }
+  }
+  const double* matrix = block.matrix + block.first * block.size + row;
+  const bool has_last_column = block.first + block.steps == block.size;
+  const int64_t steps = has_last_column ? block.steps - 1 : block.steps;
+  ProductTile<1, columns>(steps, matrix, block.size, false, vectors, places);
+  if (has_last_column) {
+    double last[kLanes] = {};
+    for (int64_t r = 0; r < count; ++r) {
+      last[r] = matrix[steps * block.size + r];
+    }
+    const double* rest[columns];
+    for (int c = 0; c < columns; ++c) {
+      rest[c] = vectors[c] + steps;
+    }
+    ProductTile<1, columns>(1, last, 0, false, rest, places);
+  }
+  for (int c = 0; c < columns; ++c) {
+    for (int64_t r = 0; r < count; ++r) {
+      products[c][row + r] = sums[c][r];
+    }
+  }
+}
+
+// `groups` groups of rows from `row` on, or the last ones for 0, for `columns` vectors.
+template <int groups, int columns>
+void ProductOfRows(const ProductBlock& block, int64_t row, const double* const* vectors,
+                   double* const* products) {
+  const double* sources[columns];
+  double* places[columns];
+  for (int c = 0; c < columns; ++c) {
+    sources[c] = vectors[c] + block.first;
+    places[c] = products[c] + row;
+  }
+  if constexpr (groups == 0) {
+    ProductOfLastRows<columns>(block, row, sources, products);
+  } else {
+    ProductTile<groups, columns>(block.steps, block.matrix + block.first * block.size + row,
+                                 block.size, block.first == 0, sources, places);
+  }
+}
+
+// The vectors that are fewer than a tile has.
+template <int groups, int columns>
+void ProductOfRest(const ProductBlock& block, int64_t row, int64_t count,
+                   const double* const* vectors, double* const* products) {
+  if constexpr (columns > 0) {
+    if (count == columns) {
+      ProductOfRows<groups, columns>(block, row, vectors, products);
+    } else {
+      ProductOfRest<groups, columns - 1>(block, row, count, vectors, products);
+    }
+  }
+}
+
+template <int groups>
+void ProductOfAll(const ProductBlock& block, int64_t row, int64_t count,
+                  const double* const* vectors, double* const* products) {
+  int64_t c = 0;
+  for (; c + kProductColumns <= count; c += kProductColumns) {
+    ProductOfRows<groups, kProductColumns>(block, row, vectors + c, products + c);
+  }
+  ProductOfRest<groups, kProductColumns - 1>(block, row, count - c, vectors + c, products + c);
+}
+
+// As many rows from `row` on as tiles of this size take; returns the first that is left.
+template <int groups>
+int64_t ProductOfTiles(const ProductBlock& block, int64_t row, int64_t count,
+                       const double* const* vectors, double* const* products) {
+  for (; row + groups * kLanes <= block.size; row += groups * kLanes) {
+    ProductOfAll<groups>(block, row, count, vectors, products);
+  }
+  return row;
+}
+
+template <int groups>
+void ProductOfBlock(const ProductBlock& block, int64_t count, const double* const* vectors,
+                    double* const* products) {
+  int64_t row = ProductOfTiles<groups>(block, 0, count, vectors, products);
+  row = ProductOfTiles<(groups + 1) / 2>(block, row, count, vectors, products);
+  row = ProductOfTiles<1>(block, row, count, vectors, products);
+  if (row < block.size && block.steps == block.size) {
+    // The sums are made in one go, so that some may be made twice.
+    ProductOfAll<1>(block, block.size - kLanes, count, vectors, products);
+  } else if (row < block.size) {
+    ProductOfAll<0>(block, row, count, vectors, products);
+  }
+}
+
+// The same sums for matrices smaller than a register.
+inline void SmallProducts(int64_t size, const double* matrix, int64_t count,
+                          const double* const* vectors, double* const* products) {
+  for (int64_t c = 0; c < count; ++c) {
+    for (int64_t r = 0; r < size; ++r) {
+      double sum = 0;
+      for (int64_t s = 0; s < size; ++s) {
+        sum += matrix[s * size + r] * vectors[c][s];
+      }
+      products[c][r] = sum;
+    }
+  }
+}
+
+template <int groups>
+void ProductOfVectors(int64_t size, const double* matrix, int64_t steps_max, int64_t count,
+                      const double* const* vectors, double* const* products) {
+  for (int64_t first = 0; first < size; first += steps_max) {
+    const int64_t left = size - first;
+    ProductOfBlock<groups>({size, matrix, first, left < steps_max ? left : steps_max}, count,
+                           vectors, products);
+  }
+}
+
+inline void MatrixProducts(int64_t size, const double* matrix, int64_t count,
+                           const double* const* vectors, double* const* products) {
+  if (size < kLanes) {
+    return SmallProducts(size, matrix, count, vectors, products);
+  }
+  // A small matrix stays in the caches, and sums in registers; a large one is read in as many
+  // streams as a processor follows, for as many vectors as the second cache holds beside it.
+  constexpr int64_t kSmallSize = 512;
+  constexpr int64_t kSmallSteps = 128;
+  constexpr int64_t kSteps = 16;
+  constexpr int64_t kCachedDoubles = 1 << 15;
+  constexpr int kGroupsAlone = 8 / kPieces > 1 ? 8 / kPieces : 1;
+  if (count == 1) {
+    return ProductOfVectors<kGroupsAlone>(size, matrix, size <= kSmallSize ? kSmallSteps : kSteps,
+                                          1, vectors, products);
+  }
+  const int64_t cached = kCachedDoubles / size;
+  const int64_t together = cached > kProductColumns ? cached : kProductColumns;
+  for (int64_t c = 0; c < count; c += together) {
+    const int64_t left = count - c;
+    ProductOfVectors<kProductGroups>(size, matrix, size <= kSmallSize ? kSmallSteps : kSteps,
+                                     left < together ? left : together, vectors + c, products + c);
+  }
+}
+
+inline PointSums GradientSums(int64_t size, const double* minimiser, const double* linear_term,
+                              const double* w, double* gradient) {
+  Lanes form = {};
+  Lanes squares = {};
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    Lanes slope = Load(gradient + i);
+    Lanes point = Load(w + i);
+    Subtract(1, Load(linear_term + i), slope);
+    Subtract(1, Load(minimiser + i), point);
+    Store(slope, gradient + i);
+    AddProductOf(slope, point, form);
+    AddProductOf(point, point, squares);
+  }
+  if (i < size) {
+    double slopes[kLanes] = {};
+    double points[kLanes] = {};
+    for (int64_t r = 0; i + r < size; ++r) {
+      slopes[r] = gradient[i + r] - linear_term[i + r];
+      points[r] = w[i + r] - minimiser[i + r];
+      gradient[i + r] = slopes[r];
+    }
+    AddProductOf(Load(slopes), Load(points), form);
+    AddProductOf(Load(points), Load(points), squares);
+  }
+  return {SumOf(form), SumOf(squares)};
+}
+
+}  // namespace
+}  // namespace polyak::engine
+// NOLINTEND(google-build-namespaces,misc-definitions-in-headers)

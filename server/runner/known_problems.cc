@@ -1,0 +1,36 @@
+#include "server/runner/known_problems.h"
+
+#include <utility>
+
+namespace polyak::runner {
+namespace {
+
+// Each costs who looks a comparison.
+constexpr size_t kKnownMax = 16;
+
+}  // namespace
+
+std::vector<KnownProblems::Instance> KnownProblems::quadratics() const {
+  std::vector<Instance> alive;
+  const base::MutexLock lock(&mutex_);
+  for (auto place = quadratics_.rbegin(); place != quadratics_.rend(); ++place) {
+    if (auto instance = place->lock()) {
+      alive.push_back(std::move(instance));
+    }
+  }
+  return alive;
+}
+
+void KnownProblems::Add(const Instance& instance) {
+  const base::MutexLock lock(&mutex_);
+  std::erase_if(quadratics_, [&instance](const auto& known) {
+    const Instance other = known.lock();
+    return other == nullptr || other == instance;
+  });
+  if (quadratics_.size() == kKnownMax) {
+    quadratics_.erase(quadratics_.begin());
+  }
+  quadratics_.push_back(instance);
+}
+
+}  // namespace polyak::runner
