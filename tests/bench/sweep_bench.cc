@@ -10,7 +10,7 @@
 
 #include "benchmark/benchmark.h"
 #include "server/base/check.h"
-#include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/linalg/tile_kernels.h"
 #include "server/runner/prepare.h"
 #include "server/runner/stepped_run.h"
 #include "server/storage/memory_run_store.h"
@@ -150,7 +150,7 @@ void MatrixProducts(benchmark::State& state) {
     sources.push_back(vectors.col(c).data());
     places.push_back(products.col(c).data());
   }
-  const engine::LaneKernels& kernels = engine::WidestKernels();
+  const engine::TileKernels& kernels = engine::WidestTileKernels();
   const auto repeats =
       static_cast<int>(std::max<Eigen::Index>(1, 20'000'000 / (size * size * kTogether)));
   const auto time = [&](const auto& compute) {

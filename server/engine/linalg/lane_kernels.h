@@ -99,13 +99,6 @@ struct LaneKernels {
   void (*step)(int64_t size, const StepFactors& factors, const double* gradient, double* memory,
                double* v);
 
-  // products[c] = matrix vectors[c] for `count` vectors at once: each entry the sum over the
-  // matrix's columns in their order, whatever `count` is, so that a vector has the same bits alone
-  // and among others.
-  //   matrix: size x size, column-major.   vectors, products: `count` places of `size` doubles
-  //   each.
-  void (*matrix_products)(int64_t size, const double* matrix, int64_t count,
-                          const double* const* vectors, double* const* products);
   // gradient -= b; returns the sums at v = w - w*.  Any size, no padding.
   PointSums (*gradient_sums)(int64_t size, const double* minimiser, const double* linear_term,
                              const double* w, double* gradient);

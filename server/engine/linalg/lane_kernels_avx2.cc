@@ -11,8 +11,6 @@ constexpr int kRows = 6;
 constexpr int kGroups = 1;
 constexpr int kStrips = 1;
 constexpr int kColumns = 6;
-constexpr int kProductGroups = 1;
-constexpr int kProductColumns = 6;
 }  // namespace
 }  // namespace polyak::engine
 

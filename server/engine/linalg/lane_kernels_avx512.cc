@@ -11,8 +11,6 @@ constexpr int kRows = 6;
 constexpr int kGroups = 4;
 constexpr int kStrips = 3;
 constexpr int kColumns = 8;
-constexpr int kProductGroups = 4;
-constexpr int kProductColumns = 6;
 }  // namespace
 }  // namespace polyak::engine
 

@@ -8,7 +8,6 @@
 
 #include "server/engine/linalg/lane_kernels.h"
 #include "server/engine/linalg/lanes_body.h"
-#include "server/engine/linalg/matrix_products_body.h"
 
 // Each source that includes this must have code of its own, for its own registers.
 // NOLINTBEGIN(google-build-namespaces,misc-definitions-in-headers)
@@ -351,6 +350,34 @@ inline void Step(int64_t size, const StepFactors& factors, const double* gradien
   }
 }
 
+inline PointSums GradientSums(int64_t size, const double* minimiser, const double* linear_term,
+                              const double* w, double* gradient) {
+  Lanes form = {};
+  Lanes squares = {};
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) {
+    Lanes slope = Load(gradient + i);
+    Lanes point = Load(w + i);
+    Subtract(1, Load(linear_term + i), slope);
+    Subtract(1, Load(minimiser + i), point);
+    Store(slope, gradient + i);
+    AddProductOf(slope, point, form);
+    AddProductOf(point, point, squares);
+  }
+  if (i < size) {
+    double slopes[kLanes] = {};
+    double points[kLanes] = {};
+    for (int64_t r = 0; i + r < size; ++r) {
+      slopes[r] = gradient[i + r] - linear_term[i + r];
+      points[r] = w[i + r] - minimiser[i + r];
+      gradient[i + r] = slopes[r];
+    }
+    AddProductOf(Load(slopes), Load(points), form);
+    AddProductOf(Load(points), Load(points), squares);
+  }
+  return {SumOf(form), SumOf(squares)};
+}
+
 constexpr LaneKernels KernelsCalled(const char* name) {
   return {name,
           AddProduct,
@@ -363,7 +390,6 @@ constexpr LaneKernels KernelsCalled(const char* name) {
           DiagonalSums,
           TridiagonalProduct,
           Step,
-          MatrixProducts,
           GradientSums};
 }
 

@@ -9,8 +9,6 @@ constexpr int kRows = 2;
 constexpr int kGroups = 1;
 constexpr int kStrips = 1;
 constexpr int kColumns = 3;
-constexpr int kProductGroups = 1;
-constexpr int kProductColumns = 2;
 }  // namespace
 }  // namespace polyak::engine
 

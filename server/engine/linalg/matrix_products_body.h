@@ -1,12 +1,12 @@
-// Products of one matrix with one or more vectors, and what a quadratic makes of them. Included as
-// lane_kernels_body.h is, and as free of other headers; the including source sets kProductGroups
-// and kProductColumns: how many registers hold sums at a time.
+// Products of one matrix with one or more vectors. Included by tile_kernels_body.h, and as free of
+// other headers; the source sets kVectorGroups and kVectorColumns: how many registers hold sums at
+// a time.
 //
-// What these functions are: lane_kernels.h.
+// What these functions are: tile_kernels.h.
 
 #pragma once
 
-#include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/linalg/fused_lanes_body.h"
 #include "server/engine/linalg/lanes_body.h"
 
 // NOLINTBEGIN(google-build-namespaces,misc-definitions-in-headers)
@@ -37,9 +37,9 @@ void ProductTile(int64_t steps, const double* matrix, int64_t stride, bool begin
       rows[g] = Load(matrix + g * kLanes);
     }
     for (int c = 0; c < columns; ++c) {
-      const double factor = sources[c][s];
+      const Piece factor = Broadcast(sources[c][s]);
       for (int g = 0; g < groups; ++g) {
-        Add(factor, rows[g], sums[c][g]);
+        AddFused(factor, rows[g], sums[c][g]);
       }
     }
   }
@@ -129,10 +129,10 @@ template <int groups>
 void ProductOfAll(const ProductBlock& block, int64_t row, int64_t count,
                   const double* const* vectors, double* const* products) {
   int64_t c = 0;
-  for (; c + kProductColumns <= count; c += kProductColumns) {
-    ProductOfRows<groups, kProductColumns>(block, row, vectors + c, products + c);
+  for (; c + kVectorColumns <= count; c += kVectorColumns) {
+    ProductOfRows<groups, kVectorColumns>(block, row, vectors + c, products + c);
   }
-  ProductOfRest<groups, kProductColumns - 1>(block, row, count - c, vectors + c, products + c);
+  ProductOfRest<groups, kVectorColumns - 1>(block, row, count - c, vectors + c, products + c);
 }
 
 // As many rows from `row` on as tiles of this size take; returns the first that is left.
@@ -200,40 +200,12 @@ inline void MatrixProducts(int64_t size, const double* matrix, int64_t count,
                                           1, vectors, products);
   }
   const int64_t cached = kCachedDoubles / size;
-  const int64_t together = cached > kProductColumns ? cached : kProductColumns;
+  const int64_t together = cached > kVectorColumns ? cached : kVectorColumns;
   for (int64_t c = 0; c < count; c += together) {
     const int64_t left = count - c;
-    ProductOfVectors<kProductGroups>(size, matrix, size <= kSmallSize ? kSmallSteps : kSteps,
-                                     left < together ? left : together, vectors + c, products + c);
+    ProductOfVectors<kVectorGroups>(size, matrix, size <= kSmallSize ? kSmallSteps : kSteps,
+                                    left < together ? left : together, vectors + c, products + c);
   }
-}
-
-inline PointSums GradientSums(int64_t size, const double* minimiser, const double* linear_term,
-                              const double* w, double* gradient) {
-  Lanes form = {};
-  Lanes squares = {};
-  int64_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-    Lanes slope = Load(gradient + i);
-    Lanes point = Load(w + i);
-    Subtract(1, Load(linear_term + i), slope);
-    Subtract(1, Load(minimiser + i), point);
-    Store(slope, gradient + i);
-    AddProductOf(slope, point, form);
-    AddProductOf(point, point, squares);
-  }
-  if (i < size) {
-    double slopes[kLanes] = {};
-    double points[kLanes] = {};
-    for (int64_t r = 0; i + r < size; ++r) {
-      slopes[r] = gradient[i + r] - linear_term[i + r];
-      points[r] = w[i + r] - minimiser[i + r];
-      gradient[i + r] = slopes[r];
-    }
-    AddProductOf(Load(slopes), Load(points), form);
-    AddProductOf(Load(points), Load(points), squares);
-  }
-  return {SumOf(form), SumOf(squares)};
 }
 
 }  // namespace

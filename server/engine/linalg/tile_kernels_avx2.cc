@@ -16,6 +16,8 @@ constexpr int kMoveStrips = 1;
 constexpr int kMoveColumns = 4;
 constexpr int kTransposedColumns = 1;
 constexpr int kTransposedWidth = 5;
+constexpr int kVectorGroups = 1;
+constexpr int kVectorColumns = 6;
 using Register [[gnu::vector_size(kPieceBytes)]] = double;
 inline Register Broadcast(double factor) { return _mm256_set1_pd(factor); }
 inline Register Fused(const Register& x, const Register& y, const Register& sum) {

@@ -3,29 +3,21 @@
 //   kProductStrips x kProductColumns   of add_product
 //   kMoveStrips x kMoveColumns         of move; the columns divide 8
 //   kTransposedColumns x kTransposedWidth   of transposed_product; the columns divide 8
+//   kVectorGroups x kVectorColumns   of matrix_products
 // None of these changes the order of any sum. What these functions are: tile_kernels.h. No header
 // of the standard library may be included here (lane_kernels_body.h).
 
 #pragma once
 
+#include "server/engine/linalg/fused_lanes_body.h"
 #include "server/engine/linalg/lanes_body.h"
+#include "server/engine/linalg/matrix_products_body.h"
 #include "server/engine/linalg/tile_kernels.h"
 
 // NOLINTBEGIN(google-build-namespaces,misc-definitions-in-headers)
 namespace polyak::engine {
 namespace {
 
-// sum += x y, and sum += factor x.
-inline void AddFused(const Lanes& x, const Lanes& y, Lanes& sum) {
-  for (int p = 0; p < kPieces; ++p) {
-    sum.pieces[p] = Fused(x.pieces[p], y.pieces[p], sum.pieces[p]);
-  }
-}
-inline void AddFused(Piece factor, const Lanes& x, Lanes& sum) {
-  for (int p = 0; p < kPieces; ++p) {
-    sum.pieces[p] = Fused(factor, x.pieces[p], sum.pieces[p]);
-  }
-}
 // The tiles are read in the order in which they lie, and asked for so far ahead of their use that
 // they have come by then.
 constexpr int64_t kAhead = 1024;
@@ -313,7 +305,8 @@ inline void TakeSlopes(int64_t examples, const double* outputs, const double* ac
 }
 
 constexpr TileKernels TileKernelsCalled(const char* name, bool fused) {
-  return {name, fused, AddTileProduct, TransposedTileProduct, MoveTiles, AddOutputs, TakeSlopes};
+  return {name,      fused,      AddTileProduct, TransposedTileProduct,
+          MoveTiles, AddOutputs, TakeSlopes,     MatrixProducts};
 }
 
 }  // namespace

@@ -11,6 +11,8 @@ constexpr int kMoveStrips = 1;
 constexpr int kMoveColumns = 2;
 constexpr int kTransposedColumns = 1;
 constexpr int kTransposedWidth = 2;
+constexpr int kVectorGroups = 1;
+constexpr int kVectorColumns = 2;
 using Register [[gnu::vector_size(kPieceBytes)]] = double;
 inline Register Broadcast(double factor) { return Register{factor, factor}; }
 inline Register Fused(const Register& x, const Register& y, const Register& sum) {

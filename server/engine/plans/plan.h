@@ -31,7 +31,7 @@ class Stepper {
   virtual ~Stepper() = default;
   virtual Observation Observe() = 0;  // of iterate t; once per iterate
   // Observe in two halves, so that a product with a matrix that several runs share can be computed
-  // for all of them between the two: what LaneKernels::matrix_products makes of these. Without such
+  // for all of them between the two: what TileKernels::matrix_products makes of these. Without such
   // a matrix it is null, and the second half is all of Observe.
   struct Product {
     const Matrix* matrix = nullptr;

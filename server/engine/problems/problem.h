@@ -24,7 +24,7 @@ class Problem {
   // the first call.
   virtual Observation Evaluate(const Vector& w, Vector* gradient) = 0;
   // The matrix that Evaluate multiplies w by, where the rest of it is O(d); else null. Problems
-  // that share the object may have their products computed at once: LaneKernels::matrix_products of
+  // that share the object may have their products computed at once: TileKernels::matrix_products of
   // it and w into the gradient, then EvaluateProduct.
   virtual const Matrix* product_matrix() const { return nullptr; }
   // Evaluate, to the bit, of a gradient (d) that holds the product, where there is such a matrix.

@@ -15,6 +15,7 @@
 #include "server/base/check.h"
 #include "server/base/status_macros.h"
 #include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/linalg/tile_kernels.h"
 #include "server/engine/linalg/tridiagonal_ends.h"
 
 namespace polyak::engine {
@@ -57,7 +58,7 @@ class DiagonalQuadratic : public Problem {
 class MatrixQuadratic : public Problem {
  public:
   explicit MatrixQuadratic(std::shared_ptr<const QuadraticInstance> instance)
-      : instance_(std::move(instance)), kernels_(WidestKernels()) {}
+      : instance_(std::move(instance)) {}
 
   int64_t dimension() const override { return instance_->dimension(); }
   const Vector& initial_point() const override { return instance_->initial_point; }
@@ -75,7 +76,7 @@ class MatrixQuadratic : public Problem {
     gradient->resize(w.size());
     const double* const vector = w.data();
     double* const product = gradient->data();
-    kernels_.matrix_products(w.size(), instance_->matrix().data(), 1, &vector, &product);
+    products_.matrix_products(w.size(), instance_->matrix().data(), 1, &vector, &product);
     return EvaluateProduct(w, *gradient);
   }
 
@@ -83,8 +84,8 @@ class MatrixQuadratic : public Problem {
   // |w - w*|, is far below that of a difference of two values of f.
   Observation EvaluateProduct(const Vector& w, Vector& gradient) override {
     const PointSums sums =
-        kernels_.gradient_sums(w.size(), instance_->minimiser.data(), instance_->linear_term.data(),
-                               w.data(), gradient.data());
+        sums_.gradient_sums(w.size(), instance_->minimiser.data(), instance_->linear_term.data(),
+                            w.data(), gradient.data());
     // At the rounding floor the sum of products may fall below 0, which no loss does.
     return {std::isnan(sums.form) ? sums.form : std::max(0.5 * sums.form, 0.0),
             std::sqrt(sums.squares)};
@@ -92,7 +93,8 @@ class MatrixQuadratic : public Problem {
 
  private:
   const std::shared_ptr<const QuadraticInstance> instance_;
-  const LaneKernels& kernels_;
+  const TileKernels& products_ = WidestTileKernels();
+  const LaneKernels& sums_ = WidestKernels();
   Vector unasked_;  // a gradient that nobody wants
 };
 

@@ -4,7 +4,7 @@
 #include <new>
 
 #include "server/base/check.h"
-#include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/linalg/tile_kernels.h"
 
 namespace polyak::engine {
 namespace {
@@ -40,7 +40,7 @@ class Products {
   }
 
  private:
-  const LaneKernels& kernels_ = WidestKernels();
+  const TileKernels& kernels_ = WidestTileKernels();
   size_t count_ = 0;
   std::array<Stepper::Product, kTogetherMax> pending_;
   std::array<const double*, kTogetherMax> vectors_;

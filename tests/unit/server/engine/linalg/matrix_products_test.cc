@@ -1,5 +1,5 @@
 // The products of one matrix with one vector or many, and what a quadratic makes of them
-// (lane_kernels.h), in every version that this processor has.
+// (tile_kernels.h, lane_kernels.h), in every version that this processor has.
 
 #include <cmath>
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 #include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/linalg/tile_kernels.h"
 
 namespace polyak::engine {
 namespace {
@@ -22,15 +23,17 @@ std::vector<double> Irregular(int64_t size, double phase) {
   return values;
 }
 
-// Each sum over the columns in their order, every operation rounded.
-std::vector<double> Product(int64_t size, const std::vector<double>& matrix,
+// Each sum over the columns in their order.
+//   fused: a multiplication and the addition that follows it are rounded once.
+std::vector<double> Product(bool fused, int64_t size, const std::vector<double>& matrix,
                             const std::vector<double>& vector) {
   std::vector<double> product(static_cast<size_t>(size));
   for (int64_t s = 0; s < size; ++s) {
     for (int64_t r = 0; r < size; ++r) {
-      const double term =
-          matrix[static_cast<size_t>(s * size + r)] * vector[static_cast<size_t>(s)];
-      product[static_cast<size_t>(r)] += term;
+      const double entry = matrix[static_cast<size_t>(s * size + r)];
+      const double factor = vector[static_cast<size_t>(s)];
+      double& sum = product[static_cast<size_t>(r)];
+      sum = fused ? std::fma(entry, factor, sum) : sum + entry * factor;
     }
   }
   return product;
@@ -42,12 +45,16 @@ TEST(MatrixProducts, AreTheSumsInTheOrderOfTheColumnsWhateverIsComputedBesides) 
     // Exactly as long as they must be, so that a sanitizer sees every step beyond them.
     const auto matrix = Irregular(size * size, 0.1);
     std::vector<std::vector<double>> vectors;
-    std::vector<std::vector<double>> expected;
+    std::vector<std::vector<double>> rounded_twice;
+    std::vector<std::vector<double>> rounded_once;
     for (int c = 0; c < 67; ++c) {
       vectors.push_back(Irregular(size, 0.2 + c));
-      expected.push_back(Product(size, matrix, vectors.back()));
+      rounded_twice.push_back(Product(false, size, matrix, vectors.back()));
+      rounded_once.push_back(Product(true, size, matrix, vectors.back()));
     }
-    for (int version = 0; KernelsVersion(version) != nullptr; ++version) {
+    for (int version = 0; TileKernelsVersion(version) != nullptr; ++version) {
+      const TileKernels& kernels = *TileKernelsVersion(version);
+      const auto& expected = kernels.fused && size >= kLaneDoubles ? rounded_once : rounded_twice;
       for (const size_t count : {1, 2, 3, 4, 5, 6, 7, 12, 13, 64, 67}) {
         std::vector<std::vector<double>> products(
             count, std::vector<double>(static_cast<size_t>(size), 7.0));
@@ -57,11 +64,11 @@ TEST(MatrixProducts, AreTheSumsInTheOrderOfTheColumnsWhateverIsComputedBesides) 
           sources.push_back(vectors[c].data());
           places.push_back(products[c].data());
         }
-        KernelsVersion(version)->matrix_products(size, matrix.data(), static_cast<int64_t>(count),
-                                                 sources.data(), places.data());
+        kernels.matrix_products(size, matrix.data(), static_cast<int64_t>(count), sources.data(),
+                                places.data());
         for (size_t c = 0; c < count; ++c) {
-          ASSERT_EQ(products[c], expected[c]) << KernelsVersion(version)->name << ", d = " << size
-                                              << ", vector " << c << " of " << count;
+          ASSERT_EQ(products[c], expected[c])
+              << kernels.name << ", d = " << size << ", vector " << c << " of " << count;
         }
       }
     }
@@ -70,8 +77,8 @@ TEST(MatrixProducts, AreTheSumsInTheOrderOfTheColumnsWhateverIsComputedBesides) 
 
 TEST(MatrixProducts, OfNoVectorsTouchNothing) {
   const std::vector<double> matrix(64);
-  for (int version = 0; KernelsVersion(version) != nullptr; ++version) {
-    KernelsVersion(version)->matrix_products(8, matrix.data(), 0, nullptr, nullptr);
+  for (int version = 0; TileKernelsVersion(version) != nullptr; ++version) {
+    TileKernelsVersion(version)->matrix_products(8, matrix.data(), 0, nullptr, nullptr);
   }
 }
 

@@ -11,7 +11,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/engine/linalg/lane_kernels.h"
+#include "server/engine/linalg/tile_kernels.h"
 #include "tests/support/problems.h"
 
 namespace polyak::engine {
@@ -301,7 +301,7 @@ TEST(MatrixQuadratic, EvaluatesAProductThatIsThereToTheSameBits) {
   const double* const vector = w.data();
   double* const place = product.data();
   ASSERT_EQ(problem->product_matrix(), &instance->matrix());
-  WidestKernels().matrix_products(37, problem->product_matrix()->data(), 1, &vector, &place);
+  WidestTileKernels().matrix_products(37, problem->product_matrix()->data(), 1, &vector, &place);
   const Observation shared = problem->EvaluateProduct(w, product);
   EXPECT_EQ(shared.loss, observation.loss);
   EXPECT_EQ(shared.residual_norm, observation.residual_norm);
