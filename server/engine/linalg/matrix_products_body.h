@@ -94,53 +94,79 @@ void ProductOfLastRows(const ProductBlock& block, int64_t row, const double* con
   }
 }
 
-// `groups` groups of rows from `row` on, or the last ones for 0, for `columns` vectors.
+// Groups of rows from `row` on, in the steps of a block.
+struct ProductRows {
+  int64_t row;
+  const double* matrix;
+  int64_t stride;
+};
+
+// `groups` groups of rows, or the last ones for 0, for `columns` vectors.
 template <int groups, int columns>
-void ProductOfRows(const ProductBlock& block, int64_t row, const double* const* vectors,
+void ProductOfRows(const ProductBlock& block, const ProductRows& rows, const double* const* vectors,
                    double* const* products) {
   const double* sources[columns];
   double* places[columns];
   for (int c = 0; c < columns; ++c) {
     sources[c] = vectors[c] + block.first;
-    places[c] = products[c] + row;
+    places[c] = products[c] + rows.row;
   }
   if constexpr (groups == 0) {
-    ProductOfLastRows<columns>(block, row, sources, products);
+    ProductOfLastRows<columns>(block, rows.row, sources, products);
   } else {
-    ProductTile<groups, columns>(block.steps, block.matrix + block.first * block.size + row,
-                                 block.size, block.first == 0, sources, places);
+    ProductTile<groups, columns>(block.steps, rows.matrix, rows.stride, block.first == 0, sources,
+                                 places);
   }
 }
 
 // The vectors that are fewer than a tile has.
 template <int groups, int columns>
-void ProductOfRest(const ProductBlock& block, int64_t row, int64_t count,
+void ProductOfRest(const ProductBlock& block, const ProductRows& rows, int64_t count,
                    const double* const* vectors, double* const* products) {
   if constexpr (columns > 0) {
     if (count == columns) {
-      ProductOfRows<groups, columns>(block, row, vectors, products);
+      ProductOfRows<groups, columns>(block, rows, vectors, products);
     } else {
-      ProductOfRest<groups, columns - 1>(block, row, count, vectors, products);
+      ProductOfRest<groups, columns - 1>(block, rows, count, vectors, products);
     }
   }
 }
 
 template <int groups>
-void ProductOfAll(const ProductBlock& block, int64_t row, int64_t count,
+void ProductOfAll(const ProductBlock& block, const ProductRows& rows, int64_t count,
                   const double* const* vectors, double* const* products) {
   int64_t c = 0;
   for (; c + kVectorColumns <= count; c += kVectorColumns) {
-    ProductOfRows<groups, kVectorColumns>(block, row, vectors + c, products + c);
+    ProductOfRows<groups, kVectorColumns>(block, rows, vectors + c, products + c);
   }
-  ProductOfRest<groups, kVectorColumns - 1>(block, row, count - c, vectors + c, products + c);
+  ProductOfRest<groups, kVectorColumns - 1>(block, rows, count - c, vectors + c, products + c);
 }
+
+// Matrices up to this size stay in the second cache.
+constexpr int64_t kSmallSize = 512;
+// Steps of a block at most, where several vectors share it.
+constexpr int64_t kSharedSteps = 128;
 
 // As many rows from `row` on as tiles of this size take; returns the first that is left.
 template <int groups>
 int64_t ProductOfTiles(const ProductBlock& block, int64_t row, int64_t count,
                        const double* const* vectors, double* const* products) {
-  for (; row + groups * kLanes <= block.size; row += groups * kLanes) {
-    ProductOfAll<groups>(block, row, count, vectors, products);
+  constexpr int64_t kRows = groups * kLanes;
+  // What many vectors are multiplied by is copied into the first cache where columns are a page
+  // each.
+  constexpr int64_t kCopiedCount = 32;
+  alignas(kPieceBytes) double copy[kRows * kSharedSteps];
+  for (; row + kRows <= block.size; row += kRows) {
+    ProductRows rows = {row, block.matrix + block.first * block.size + row, block.size};
+    if (block.size > kSmallSize && count >= kCopiedCount) {
+      for (int64_t s = 0; s < block.steps; ++s) {
+        for (int g = 0; g < groups; ++g) {
+          Store(Load(rows.matrix + s * rows.stride + g * kLanes), copy + s * kRows + g * kLanes);
+        }
+      }
+      rows = {row, copy, kRows};
+    }
+    ProductOfAll<groups>(block, rows, count, vectors, products);
   }
   return row;
 }
@@ -153,9 +179,10 @@ void ProductOfBlock(const ProductBlock& block, int64_t count, const double* cons
   row = ProductOfTiles<1>(block, row, count, vectors, products);
   if (row < block.size && block.steps == block.size) {
     // The sums are made in one go, so that some may be made twice.
-    ProductOfAll<1>(block, block.size - kLanes, count, vectors, products);
+    const int64_t last = block.size - kLanes;
+    ProductOfAll<1>(block, {last, block.matrix + last, block.size}, count, vectors, products);
   } else if (row < block.size) {
-    ProductOfAll<0>(block, row, count, vectors, products);
+    ProductOfAll<0>(block, {row, nullptr, 0}, count, vectors, products);
   }
 }
 
@@ -188,24 +215,15 @@ inline void MatrixProducts(int64_t size, const double* matrix, int64_t count,
   if (size < kLanes) {
     return SmallProducts(size, matrix, count, vectors, products);
   }
-  // A small matrix stays in the caches, and sums in registers; a large one is read in as many
-  // streams as a processor follows, for as many vectors as the second cache holds beside it.
-  constexpr int64_t kSmallSize = 512;
-  constexpr int64_t kSmallSteps = 128;
+  // A small matrix stays in the caches, and sums in registers; a large one is read, for one vector,
+  // in as many streams as a processor follows, and for many in parts that stay in the first cache.
   constexpr int64_t kSteps = 16;
-  constexpr int64_t kCachedDoubles = 1 << 15;
   constexpr int kGroupsAlone = 8 / kPieces > 1 ? 8 / kPieces : 1;
   if (count == 1) {
-    return ProductOfVectors<kGroupsAlone>(size, matrix, size <= kSmallSize ? kSmallSteps : kSteps,
+    return ProductOfVectors<kGroupsAlone>(size, matrix, size <= kSmallSize ? kSharedSteps : kSteps,
                                           1, vectors, products);
   }
-  const int64_t cached = kCachedDoubles / size;
-  const int64_t together = cached > kVectorColumns ? cached : kVectorColumns;
-  for (int64_t c = 0; c < count; c += together) {
-    const int64_t left = count - c;
-    ProductOfVectors<kVectorGroups>(size, matrix, size <= kSmallSize ? kSmallSteps : kSteps,
-                                    left < together ? left : together, vectors + c, products + c);
-  }
+  ProductOfVectors<kVectorGroups>(size, matrix, kSharedSteps, count, vectors, products);
 }
 
 }  // namespace

@@ -19,6 +19,13 @@ struct PanelShape {
   int64_t columns;
 };
 
+// Tiles that lie as those which are moved, and are moved after them: asked for from memory
+// meanwhile. Nothing depends on them.
+struct NextTiles {
+  const double* tiles;
+  const double* memory;  // null for a method without memory
+};
+
 // What moves the weights W of a panel: the gradient is left slope', never stored.
 struct TileMove {
   StepFactors factors;
@@ -26,6 +33,7 @@ struct TileMove {
   const double* left;   // (8 strips x depth) in strips
   const double* slope;  // (columns x depth) in strips
   double* memory;       // M, like W; null for a method without memory
+  NextTiles next;
 };
 
 // Inner loops that fuse, most of them over panels. A "matrix in strips" of k columns has entry (i,

@@ -15,8 +15,8 @@ constexpr int kMoveStrips = 2;
 constexpr int kMoveColumns = 8;
 constexpr int kTransposedColumns = 2;
 constexpr int kTransposedWidth = 10;
-constexpr int kVectorGroups = 4;
-constexpr int kVectorColumns = 6;
+constexpr int kVectorGroups = 3;
+constexpr int kVectorColumns = 8;
 using Register [[gnu::vector_size(kPieceBytes)]] = double;
 inline Register Broadcast(double factor) { return _mm512_set1_pd(factor); }
 inline Register Fused(const Register& x, const Register& y, const Register& sum) {

@@ -195,20 +195,30 @@ enum class Memory { kNone, kOfGradients, kAndGradient };
 // One tile's columns j .. j + kMoveColumns - 1 for some strips.
 template <Memory kind, int strips>
 inline void MoveColumns(int64_t columns, const TileMove& move, const double* left,
-                        const double* slope, double* memory, double* tiles) {
+                        const double* slope, const NextTiles& next, double* memory, double* tiles) {
   Lanes gradient[strips][kMoveColumns] = {};
-  for (int64_t k = 0; k < move.depth; ++k) {
-    Lanes rows[strips];
-#pragma GCC unroll 16
-    for (int s = 0; s < strips; ++s) {
-      rows[s] = Load(left + (s * move.depth + k) * kLanes);
+  // What is moved next is asked for line by line, so that it comes while this is computed.
+  constexpr int kLines = strips * kMoveColumns;
+  int64_t k = 0;
+  for (int line = 0; line < kLines; ++line) {
+    const int64_t place = (line / kMoveColumns * columns + line % kMoveColumns) * kLanes;
+    Prefetch(next.tiles + place);
+    if constexpr (kind != Memory::kNone) {
+      Prefetch(next.memory + place);
     }
-#pragma GCC unroll 16
-    for (int c = 0; c < kMoveColumns; ++c) {
-      const Piece factor = Broadcast(slope[k * kLanes + c]);
+    for (const int64_t end = move.depth * (line + 1) / kLines; k < end; ++k) {
+      Lanes rows[strips];
 #pragma GCC unroll 16
       for (int s = 0; s < strips; ++s) {
-        AddFused(factor, rows[s], gradient[s][c]);
+        rows[s] = Load(left + (s * move.depth + k) * kLanes);
+      }
+#pragma GCC unroll 16
+      for (int c = 0; c < kMoveColumns; ++c) {
+        const Piece factor = Broadcast(slope[k * kLanes + c]);
+#pragma GCC unroll 16
+        for (int s = 0; s < strips; ++s) {
+          AddFused(factor, rows[s], gradient[s][c]);
+        }
       }
     }
   }
@@ -220,10 +230,8 @@ inline void MoveColumns(int64_t columns, const TileMove& move, const double* lef
     for (int c = 0; c < kMoveColumns; ++c) {
       const int64_t place = (s * columns + c) * kLanes;
       Lanes weights = Load(tiles + place);
-      Prefetch(tiles + place + kAhead);
       Lanes direction = gradient[s][c];
       if constexpr (kind != Memory::kNone) {
-        Prefetch(memory + place + kAhead);
         Lanes moved = gradient[s][c];
         AddFused(momentum, Load(memory + place), moved);
         Store(moved, memory + place);
@@ -240,28 +248,31 @@ inline void MoveColumns(int64_t columns, const TileMove& move, const double* lef
 }
 
 template <Memory kind, int strips>
-inline void MoveStrips(int64_t columns, const TileMove& move, const double* left, double* memory,
-                       double* tiles) {
+inline void MoveStrips(int64_t columns, const TileMove& move, int64_t strip, double* tiles) {
+  const int64_t first = strip * columns * kLanes;
+  const double* const left = move.left + strip * move.depth * kLanes;
   for (int64_t j = 0; j < columns; j += kMoveColumns) {
-    MoveColumns<kind, strips>(
-        columns, move, left, move.slope + j / kLanes * move.depth * kLanes + j % kLanes,
-        memory == nullptr ? nullptr : memory + j * kLanes, tiles + j * kLanes);
+    const int64_t place = first + j * kLanes;
+    const double* const slope = move.slope + j / kLanes * move.depth * kLanes + j % kLanes;
+    if constexpr (kind == Memory::kNone) {
+      MoveColumns<kind, strips>(columns, move, left, slope, {move.next.tiles + place, nullptr},
+                                nullptr, tiles + place);
+    } else {
+      MoveColumns<kind, strips>(columns, move, left, slope,
+                                {move.next.tiles + place, move.next.memory + place},
+                                move.memory + place, tiles + place);
+    }
   }
 }
 
 template <Memory kind>
 inline void MoveAll(PanelShape shape, const TileMove& move, double* tiles) {
-  const auto at = [&](int64_t s, double* values) {
-    return values == nullptr ? nullptr : values + s * shape.columns * kLanes;
-  };
   int64_t s = 0;
   for (; s + kMoveStrips <= shape.strips; s += kMoveStrips) {
-    MoveStrips<kind, kMoveStrips>(shape.columns, move, move.left + s * move.depth * kLanes,
-                                  at(s, move.memory), at(s, tiles));
+    MoveStrips<kind, kMoveStrips>(shape.columns, move, s, tiles);
   }
   for (; s < shape.strips; ++s) {
-    MoveStrips<kind, 1>(shape.columns, move, move.left + s * move.depth * kLanes,
-                        at(s, move.memory), at(s, tiles));
+    MoveStrips<kind, 1>(shape.columns, move, s, tiles);
   }
 }
 

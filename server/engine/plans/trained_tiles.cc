@@ -17,7 +17,8 @@ TileMove MoveBy(const LinearMethod& method, int64_t depth) {
           depth,
           nullptr,
           nullptr,
-          nullptr};
+          nullptr,
+          {nullptr, nullptr}};
 }
 
 }  // namespace
@@ -51,6 +52,9 @@ void TrainedTiles::MoveAndAddProduct(int64_t first_strip, int64_t last_strip,
       const PanelShape shape = {std::min(kChunkStrips, last_strip - s), weights_.width(p)};
       move.left = left + (s - first_strip) * kTileRows * slope.cols();
       move.memory = memory_.has_value() ? memory_->tile(p, s) : nullptr;
+      move.next = s + kChunkStrips < last_strip ? TilesAt(p, s + kChunkStrips)
+                  : p + 1 < weights_.panels()   ? TilesAt(p + 1, first_strip)
+                                                : TilesAt(p, s);
       kernels.move(shape, move, weights_.tile(p, s));
       kernels.add_product(shape, weights_.tile(p, s), right.cols(), right.strip(row), out.strip(s));
     }
@@ -64,9 +68,14 @@ void TrainedTiles::Move(int64_t first_strip, int64_t last_strip, const LinearMet
   for (int64_t p = 0; p < weights_.panels(); ++p) {
     move.slope = slope.strip(p * (kPanelColumnsMax / kTileRows));
     move.memory = memory_.has_value() ? memory_->tile(p, first_strip) : nullptr;
+    move.next = TilesAt(std::min(p + 1, weights_.panels() - 1), first_strip);
     WidestTileKernels().move({last_strip - first_strip, weights_.width(p)}, move,
                              weights_.tile(p, first_strip));
   }
+}
+
+NextTiles TrainedTiles::TilesAt(int64_t panel, int64_t strip) const {
+  return {weights_.tile(panel, strip), memory_.has_value() ? memory_->tile(panel, strip) : nullptr};
 }
 
 void TrainedTiles::TransposedProduct(int64_t first_panel, int64_t last_panel,

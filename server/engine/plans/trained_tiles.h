@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/bytes.h"
+#include "server/engine/linalg/tile_kernels.h"
 #include "server/engine/linalg/tiled_matrix.h"
 #include "server/engine/optimizers/optimizer.h"
 
@@ -44,6 +45,8 @@ class TrainedTiles {
                          StripMatrix& out) const;
 
  private:
+  NextTiles TilesAt(int64_t panel, int64_t strip) const;
+
   TiledMatrix weights_;
   std::optional<TiledMatrix> memory_;
 };

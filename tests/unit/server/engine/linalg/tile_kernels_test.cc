@@ -175,7 +175,8 @@ TEST(TileKernels, MoveWeightsByAGradientThatIsNeverStoredToTheBit) {
         Values moved_memory = memory;
         kernels.move(size.shape,
                      {factors, size.width, left.data(), slope.data(),
-                      with_memory ? moved_memory.data() : nullptr},
+                      with_memory ? moved_memory.data() : nullptr,
+                      {tiles.data(), with_memory ? moved_memory.data() : nullptr}},
                      tiles.data());
         for (int64_t i = 0; i < rows; ++i) {
           for (int64_t j = 0; j < columns; ++j) {

@@ -1,0 +1,137 @@
+#include "tests/bench/machine_limits.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "benchmark/benchmark.h"
+#include "server/base/double_buffer.h"
+#include "server/base/parallel.h"
+
+// The widest registers that the processor has, chosen as the program starts.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define POLYAK_WIDEST [[gnu::target_clones("avx512f", "arch=haswell", "default")]]
+#else
+#define POLYAK_WIDEST
+#endif
+
+namespace polyak::bench {
+namespace {
+
+constexpr int64_t kDoubles = 8;  // of a register of 512 bits
+using Lanes [[gnu::vector_size(kDoubles * 8)]] = double;
+using Clock = std::chrono::steady_clock;
+
+double Seconds(const std::function<void(int)>& work, int threads) {
+  const auto begin = Clock::now();
+  base::RunParts(threads, work);
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// Larger than every cache together with that of the other threads.
+constexpr size_t kArrayDoubles = size_t{1} << 25;  // 256 MiB
+
+struct Arrays {
+  base::DoubleBuffer x;
+  base::DoubleBuffer y;
+};
+
+// Made, and so met in memory, once.
+Arrays& ArraysOf(int part) {
+  static auto& arrays = *new std::array<Arrays, 64>();
+  Arrays& mine = arrays[static_cast<size_t>(part)];
+  if (mine.x == nullptr) {
+    mine.x = base::AllocateDoubles(kArrayDoubles);
+    mine.y = base::AllocateDoubles(kArrayDoubles);
+    std::fill_n(mine.x.get(), kArrayDoubles, 1.0);
+    std::fill_n(mine.y.get(), kArrayDoubles, 1e-9);
+  }
+  return mine;
+}
+
+POLYAK_WIDEST double SumOf(const double* values, size_t count) {
+  constexpr int kSums = 8;
+  Lanes sums[kSums] = {};
+  for (size_t i = 0; i + kSums * kDoubles <= count; i += kSums * kDoubles) {
+    for (int s = 0; s < kSums; ++s) {
+      Lanes lanes;
+      __builtin_memcpy(&lanes, values + i + static_cast<size_t>(s) * kDoubles, sizeof(lanes));
+      sums[s] += lanes;
+    }
+  }
+  Lanes sum = {};
+  for (const Lanes& part : sums) {
+    sum += part;
+  }
+  double total = 0;
+  for (int k = 0; k < kDoubles; ++k) {
+    total += sum[k];
+  }
+  return total;
+}
+
+POLYAK_WIDEST void Move(double* x, double* y, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    y[i] = 0.9 * y[i] + 1e-9;
+    x[i] -= 0.1 * y[i];
+  }
+}
+
+POLYAK_WIDEST double Multiply(int64_t steps, double factor) {
+  constexpr int kSums = 24;  // enough to wait for no result, few enough for the registers
+  Lanes sums[kSums];
+  for (int s = 0; s < kSums; ++s) {
+    sums[s] = Lanes{} + factor / (s + 1);  // else they would be computed once
+  }
+  const Lanes factors = Lanes{} + factor;
+  for (int64_t step = 0; step < steps; ++step) {
+#pragma GCC unroll 32
+    for (int s = 0; s < kSums; ++s) {
+      sums[s] = sums[s] * factors + factors;
+    }
+  }
+  double total = 0;
+  for (const Lanes& sum : sums) {
+    total += sum[0];
+  }
+  return total;
+}
+
+}  // namespace
+
+double ReadBytesPerSecond(int threads) {
+  for (int part = 0; part < threads; ++part) {
+    ArraysOf(part);
+  }
+  const double seconds = Seconds(
+      [](int part) { benchmark::DoNotOptimize(SumOf(ArraysOf(part).x.get(), kArrayDoubles)); },
+      threads);
+  return threads * static_cast<double>(kArrayDoubles * sizeof(double)) / seconds;
+}
+
+double UpdateBytesPerSecond(int threads) {
+  for (int part = 0; part < threads; ++part) {
+    ArraysOf(part);
+  }
+  const double seconds = Seconds(
+      [](int part) {
+        Arrays& arrays = ArraysOf(part);
+        Move(arrays.x.get(), arrays.y.get(), kArrayDoubles);
+        benchmark::ClobberMemory();
+      },
+      threads);
+  return threads * 4.0 * static_cast<double>(kArrayDoubles * sizeof(double)) / seconds;
+}
+
+double OperationsPerSecond(int threads) {
+  constexpr int64_t kSteps = 4'000'000;
+  constexpr double kOperations = 24 * 2 * kDoubles;
+  const double seconds =
+      Seconds([](int) { benchmark::DoNotOptimize(Multiply(kSteps, 0.5)); }, threads);
+  return threads * kOperations * kSteps / seconds;
+}
+
+}  // namespace polyak::bench
