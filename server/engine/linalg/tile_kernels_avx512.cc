@@ -9,9 +9,9 @@
 namespace polyak::engine {
 namespace {
 constexpr int kPieceBytes = 64;
-constexpr int kProductStrips = 2;
-constexpr int kProductColumns = 10;
-constexpr int kMoveStrips = 2;
+constexpr int kProductStrips = 3;
+constexpr int kProductColumns = 8;
+constexpr int kMoveStrips = 3;
 constexpr int kMoveColumns = 8;
 constexpr int kTransposedColumns = 2;
 constexpr int kTransposedWidth = 10;

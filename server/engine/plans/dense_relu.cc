@@ -16,7 +16,7 @@ namespace polyak::engine {
 namespace {
 
 // Strips of neurons that pass at a time: what belongs to them stays in the second cache.
-constexpr int64_t kBlockStrips = 8;
+constexpr int64_t kBlockStrips = 12;
 
 class DenseReluStepper : public Stepper {
  public:

@@ -9,7 +9,7 @@ namespace polyak::engine {
 namespace {
 
 // Strips that are moved and then multiplied, while they are in the first cache.
-constexpr int64_t kChunkStrips = 4;
+constexpr int64_t kChunkStrips = 3;
 
 // What all panels have in common; each fills in its places.
 TileMove MoveBy(const LinearMethod& method, int64_t depth) {
