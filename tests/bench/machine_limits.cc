@@ -21,7 +21,7 @@
 namespace polyak::bench {
 namespace {
 
-constexpr int64_t kDoubles = 8;  // of a register of 512 bits
+constexpr size_t kDoubles = 8;  // of a register of 512 bits
 using Lanes [[gnu::vector_size(kDoubles * 8)]] = double;
 using Clock = std::chrono::steady_clock;
 
@@ -31,8 +31,8 @@ double Seconds(const std::function<void(int)>& work, int threads) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-// Larger than every cache together with that of the other threads.
-constexpr size_t kArrayDoubles = size_t{1} << 25;  // 256 MiB
+// As large as the matrices that are measured: the last cache of a host may hold both or neither.
+constexpr size_t kArrayDoubles = size_t{1} << 24;  // 128 MiB
 
 struct Arrays {
   base::DoubleBuffer x;
@@ -52,25 +52,37 @@ Arrays& ArraysOf(int part) {
   return mine;
 }
 
+// Reads `streams` parts of the values side by side.
+template <int streams>
 POLYAK_WIDEST double SumOf(const double* values, size_t count) {
-  constexpr int kSums = 8;
-  Lanes sums[kSums] = {};
-  for (size_t i = 0; i + kSums * kDoubles <= count; i += kSums * kDoubles) {
-    for (int s = 0; s < kSums; ++s) {
-      Lanes lanes;
-      __builtin_memcpy(&lanes, values + i + static_cast<size_t>(s) * kDoubles, sizeof(lanes));
-      sums[s] += lanes;
+  constexpr size_t kStep = 4;  // registers of each stream in turn
+  const size_t part = count / streams;
+  Lanes sums[kStep] = {};
+  for (size_t i = 0; i < part; i += kStep * kDoubles) {
+    for (size_t stream = 0; stream < streams; ++stream) {
+      for (size_t s = 0; s < kStep; ++s) {
+        Lanes lanes;
+        __builtin_memcpy(&lanes, values + stream * part + i + s * kDoubles, sizeof(lanes));
+        sums[s] += lanes;
+      }
     }
   }
-  Lanes sum = {};
-  for (const Lanes& part : sums) {
-    sum += part;
-  }
   double total = 0;
-  for (int k = 0; k < kDoubles; ++k) {
-    total += sum[k];
+  for (const Lanes& sum : sums) {
+    for (size_t k = 0; k < kDoubles; ++k) {
+      total += sum[k];
+    }
   }
   return total;
+}
+
+template <int streams>
+double ReadSeconds(int threads) {
+  return Seconds(
+      [](int part) {
+        benchmark::DoNotOptimize(SumOf<streams>(ArraysOf(part).x.get(), kArrayDoubles));
+      },
+      threads);
 }
 
 POLYAK_WIDEST void Move(double* x, double* y, size_t count) {
@@ -106,9 +118,8 @@ double ReadBytesPerSecond(int threads) {
   for (int part = 0; part < threads; ++part) {
     ArraysOf(part);
   }
-  const double seconds = Seconds(
-      [](int part) { benchmark::DoNotOptimize(SumOf(ArraysOf(part).x.get(), kArrayDoubles)); },
-      threads);
+  const double seconds =
+      std::min({ReadSeconds<1>(threads), ReadSeconds<4>(threads), ReadSeconds<16>(threads)});
   return threads * static_cast<double>(kArrayDoubles * sizeof(double)) / seconds;
 }
 
