@@ -19,8 +19,9 @@ std::string GroupKey(const v1::TrainingJob& job) {
     return storage::Sha256(absl::StrCat("matrix", quadratic.matrix().SerializeAsString()));
   }
   if (quadratic.has_least_squares()) {
-    // Synthetic data are drawn from the seed.
-    return storage::Sha256(absl::StrCat("least squares", job.resolution().seed(), " ",
+    const v1::Dataset& data = quadratic.least_squares().dataset();
+    const bool drawn = data.has_synthetic() && !data.synthetic().has_seed();
+    return storage::Sha256(absl::StrCat("least squares", drawn ? job.resolution().seed() : 0, " ",
                                         quadratic.least_squares().SerializeAsString()));
   }
   return "";

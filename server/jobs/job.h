@@ -45,6 +45,9 @@ class Job {
   std::shared_ptr<const storage::TraceReader> reader() const;
   void set_trace(std::shared_ptr<const storage::TraceReader> trace);
   base::StopToken& stop() { return stop_; }
+  // An earlier server ran it: there may be records, whether they could be opened yet or not.
+  void set_has_run() { has_run_ = true; }
+  bool has_run() const { return has_run_; }
   // It could not be stored: whoever has found it by its name is told that there is none.
   void set_never_was() { never_was_ = true; }
   bool never_was() const { return never_was_; }
@@ -67,6 +70,7 @@ class Job {
   const JobOutline outline_;
   const spec::NamedDatasets* const datasets_;
   base::StopToken stop_;
+  bool has_run_ = false;
   std::atomic<bool> never_was_ = false;
   mutable base::Mutex mutex_;
   storage::JobSnapshot snapshot_ ABSL_GUARDED_BY(mutex_);

@@ -293,6 +293,7 @@ class Jobs {
   std::unordered_map<std::string, PendingRequest> pending_requests_ ABSL_GUARDED_BY(mutex_);
   double reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   int running_ ABSL_GUARDED_BY(mutex_) = 0;  // workers that have jobs
+  std::unordered_map<std::string, int> groups_running_ ABSL_GUARDED_BY(mutex_);  // by group key
   // The repair of damaged records that somebody has met.
   struct RepairState {
     bool under_way = false;  // or waits for its turn

@@ -90,7 +90,10 @@ std::vector<std::shared_ptr<Job>> Jobs::TakeGroup() {
   while (alike < seen && !key.empty() && queue_[static_cast<size_t>(alike)]->group_key == key) {
     ++alike;
   }
-  const int64_t size = std::min(GroupSize(alike, options_.workers - 1), options_.group_max);
+  // Workers that run a group of this matrix have had their share.
+  const auto have = groups_running_.find(key);
+  const int64_t others = options_.workers - 1 - (have == groups_running_.end() ? 0 : have->second);
+  const int64_t size = std::min(GroupSize(alike, std::max<int64_t>(others, 0)), options_.group_max);
   std::vector<std::shared_ptr<Job>> group(queue_.begin(), queue_.begin() + size);
   queue_.erase(queue_.begin(), queue_.begin() + size);
   places_taken_ -= size;
@@ -106,10 +109,15 @@ void Jobs::RunNext() {
     }
     ++running_;
     group = TakeGroup();
+    ++groups_running_[group.front()->group_key];
   }
   RunGroup(group);
   const base::MutexLock lock(&mutex_);
   --running_;
+  const auto place = groups_running_.find(group.front()->group_key);
+  if (--place->second == 0) {
+    groups_running_.erase(place);
+  }
 }
 
 void Jobs::RunGroup(const std::vector<std::shared_ptr<Job>>& group) {
@@ -216,10 +224,11 @@ void Jobs::WaitForAny(const std::vector<std::unique_ptr<Member>>& members) {
   }
 }
 
-// Whether the server is about to go, or the job is not wanted any more and has no records that it
-// must end with: then it ends, or stays as it is for the next server.
+// Whether the server is about to go, or the job is not wanted any more and can't have records that
+// it must end with: then it ends, or stays as it is for the next server.
 bool Jobs::EndUnlessWanted(Member& member) {
-  const bool stops = member.job->stop().stop_requested() && member.job->reader()->row_count() == 0;
+  const bool stops = member.job->stop().stop_requested() && !member.job->has_run() &&
+                     member.job->reader()->row_count() == 0;
   if (!stops && !draining()) {
     return false;
   }
@@ -282,6 +291,10 @@ void Jobs::OpenMember(Member& member) {
   const std::shared_ptr<Job>& job = member.job;
   auto trace = runs_.OpenTrace(member.form);
   if (absl::IsResourceExhausted(trace.status()) && !draining()) {
+    if (job->stop().stop_requested()) {
+      job->set_pause_reason("");
+      return EndRun(member, runner::RunResult{engine::StopReason::kCancelled, 0, {}});
+    }
     job->set_pause_reason(std::string{trace.status().message()});
     member.wakes_at = clock_.MonotonicSeconds() + absl::ToDoubleSeconds(runner::kDiskProbe);
     return;

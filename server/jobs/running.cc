@@ -119,6 +119,7 @@ void Jobs::TakeUp(const storage::StoredJob& stored) {
                             ? static_cast<int64_t>(MemoryNeeded(runner::ForecastCost(*parsed)))
                             : 0;  // it will fail when its turn comes, and say why
   if (stored.job->state() == v1::TrainingJob::STATE_RUNNING) {
+    job->set_has_run();
     // Those that ran at once, unless a catalogue was made anew from very many traces: each takes
     // a file descriptor. The others show their records when their turn comes.
     if (records_opened_++ < options_.workers * options_.group_max) {

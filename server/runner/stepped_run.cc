@@ -204,6 +204,9 @@ absl::Status SteppedRun::RunFirstSlice() {
   elapsed_ = in_step_ = start.elapsed_seconds;
   schedule_.emplace(in_step_);
   progress_ = trainer_->progress();
+  if (progress_.iteration >= 0 && progress_.iteration + 1 >= shown_) {
+    Keep();  // what it has, should there be no room for more
+  }
   const double begin = context_.clock.MonotonicSeconds();
   trainer_->Advance(NextSlice().records);
   return EndSlice(context_.clock.MonotonicSeconds() - begin, 1);
@@ -259,11 +262,15 @@ absl::Status SteppedRun::EndWait(const absl::Status& status) {
   return absl::OkStatus();
 }
 
+void SteppedRun::Keep() {
+  kept_ = Describe(*trainer_, progress_, elapsed_);
+  kept_.reason = engine::StopReason::kCancelled;
+}
+
 void SteppedRun::EndPublished() {
   const double limit =
       job_.spec.stopping.max_seconds.value_or(std::numeric_limits<double>::infinity());
-  kept_ = Describe(*trainer_, progress_, elapsed_);
-  kept_.reason = engine::StopReason::kCancelled;
+  Keep();
   const bool replaying = progress_.iteration + 1 < shown_;
   // At one record the time limit goes before a cancel, and after everything else.
   if (!replaying && elapsed_ >= limit &&
@@ -344,6 +351,9 @@ Runs AdvanceInStep(std::span<SteppedRun* const> runs, const base::Clock& clock) 
 }
 
 void SaveAll(std::span<SteppedRun* const> runs) {
+  if (runs.size() == 1) {
+    return runs.front()->Save();
+  }
   constexpr size_t kPartsMax = 16;  // that wait for the disk, and mostly for the same sync of it
   const size_t parts = std::min(runs.size(), kPartsMax);
   base::RunParts(static_cast<int>(parts), [&runs, parts](int part) {

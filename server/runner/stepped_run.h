@@ -77,6 +77,8 @@ class SteppedRun {
   void AddTime(double seconds, int64_t members);
   absl::Status EndSlice(double seconds, int64_t members);
   absl::Status EndWait(const absl::Status& status);
+  // Notes what the run ends with if it comes no further.
+  void Keep();
   void EndPublished();
   absl::Status SaveAtEnd();
 

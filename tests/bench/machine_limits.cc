@@ -23,6 +23,8 @@ namespace {
 
 constexpr size_t kDoubles = 8;  // of a register of 512 bits
 using Lanes [[gnu::vector_size(kDoubles * 8)]] = double;
+using Four [[gnu::vector_size(32)]] = double;
+using Two [[gnu::vector_size(16)]] = double;
 using Clock = std::chrono::steady_clock;
 
 double Seconds(const std::function<void(int)>& work, int threads) {
@@ -42,7 +44,7 @@ struct Arrays {
 // Made, and so met in memory, once.
 Arrays& ArraysOf(int part) {
   static auto& arrays = *new std::array<Arrays, 64>();
-  Arrays& mine = arrays[static_cast<size_t>(part)];
+  Arrays& mine = arrays.at(static_cast<size_t>(part));
   if (mine.x == nullptr) {
     mine.x = base::AllocateDoubles(kArrayDoubles);
     mine.y = base::AllocateDoubles(kArrayDoubles);
@@ -92,24 +94,54 @@ POLYAK_WIDEST void Move(double* x, double* y, size_t count) {
   }
 }
 
-POLYAK_WIDEST double Multiply(int64_t steps, double factor) {
-  constexpr int kSums = 24;  // enough to wait for no result, few enough for the registers
-  Lanes sums[kSums];
-  for (int s = 0; s < kSums; ++s) {
-    sums[s] = Lanes{} + factor / (s + 1);  // else they would be computed once
+// Sums of products on registers: enough of them to wait for no result, and few enough
+// for the registers there are.
+template <typename Register, int sums_at_once>
+[[gnu::always_inline]] inline double MultiplyIn(int64_t steps, double factor) {
+  Register sums[sums_at_once];
+  for (int s = 0; s < sums_at_once; ++s) {
+    sums[s] = Register{} + factor / (s + 1);  // else they would be computed once
   }
-  const Lanes factors = Lanes{} + factor;
+  const Register factors = Register{} + factor;
   for (int64_t step = 0; step < steps; ++step) {
 #pragma GCC unroll 32
-    for (int s = 0; s < kSums; ++s) {
+    for (int s = 0; s < sums_at_once; ++s) {
       sums[s] = sums[s] * factors + factors;
     }
   }
   double total = 0;
-  for (const Lanes& sum : sums) {
+  for (const Register& sum : sums) {
     total += sum[0];
   }
   return total;
+}
+
+// What a call of one of these does: so many operations a step.
+struct Multiplying {
+  double (*run)(int64_t steps, double factor);
+  double operations;
+};
+
+double MultiplyNarrow(int64_t steps, double factor) { return MultiplyIn<Two, 12>(steps, factor); }
+#if defined(__x86_64__)
+[[gnu::target("avx2,fma")]] double MultiplyFused(int64_t steps, double factor) {
+  return MultiplyIn<Four, 12>(steps, factor);
+}
+[[gnu::target("avx512f")]] double MultiplyWide(int64_t steps, double factor) {
+  return MultiplyIn<Lanes, 24>(steps, factor);
+}
+#endif
+
+Multiplying WidestMultiplying() {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f") != 0) {
+    return {MultiplyWide, 2 * 24 * 8};
+  }
+  if (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0) {
+    return {MultiplyFused, 2 * 12 * 4};
+  }
+#endif
+  return {MultiplyNarrow, 2 * 12 * 2};
 }
 
 }  // namespace
@@ -139,10 +171,10 @@ double UpdateBytesPerSecond(int threads) {
 
 double OperationsPerSecond(int threads) {
   constexpr int64_t kSteps = 4'000'000;
-  constexpr double kOperations = 24 * 2 * kDoubles;
+  const Multiplying multiplying = WidestMultiplying();
   const double seconds =
-      Seconds([](int) { benchmark::DoNotOptimize(Multiply(kSteps, 0.5)); }, threads);
-  return threads * kOperations * kSteps / seconds;
+      Seconds([&](int) { benchmark::DoNotOptimize(multiplying.run(kSteps, 0.5)); }, threads);
+  return threads * multiplying.operations * kSteps / seconds;
 }
 
 }  // namespace polyak::bench

@@ -178,6 +178,7 @@ TEST(Kills, NothingAcknowledgedIsLostAndEveryRecordIsTheSame) {
       std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 400));
       bool running = JobsRun(server.address());
       while (kill % 2 == 1 && !running && !HasFailure()) {  // every other one finds a job
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
         running = JobsRun(server.address());
       }
       with_jobs_running += running ? 1 : 0;

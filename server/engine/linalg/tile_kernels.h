@@ -36,11 +36,11 @@ struct TileMove {
   NextTiles next;
 };
 
-// Inner loops that fuse, most of them over panels. A "matrix in strips" of k columns has entry (i,
-// c) at (i / 8) 8 k + 8 c
-// + i % 8. Written with eight doubles at a time and compiled for several widths of registers. Each
-// multiplication is fused with the addition that follows it where the processor can (every version
-// but the narrowest), and every sum has one order, so all versions that fuse give the same bits.
+// Inner loops that fuse, most of them over panels. A "matrix in strips" of k columns has entry
+// (i, c) at (i / 8) 8 k + 8 c + i % 8. Written with eight doubles at a time and compiled for
+// several widths of registers. Each multiplication is fused with the addition that follows it where
+// the processor can (every version but the narrowest), and every sum has one order, so all versions
+// that fuse give the same bits.
 struct TileKernels {
   const char* name;
   bool fused;
@@ -75,7 +75,7 @@ struct TileKernels {
 
   // products[c] = matrix vectors[c] for `count` vectors at once: each entry the sum over the
   // matrix's columns in their order, whatever `count` is, so that a vector has the same bits alone
-  // and among others. Matrices smaller than a register are rounded twice everywhere.
+  // and among others. Matrices smaller than eight rows are rounded twice everywhere.
   //   matrix: size x size, column-major.   vectors, products: `count` places of `size` doubles
   //   each.
   void (*matrix_products)(int64_t size, const double* matrix, int64_t count,

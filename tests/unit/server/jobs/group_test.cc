@@ -30,11 +30,17 @@ TEST(GroupKey, IsThatOfTheMatrixWhateverElseDiffers) {
   EXPECT_NE(KeyOf("quadratic { matrix { rows: 2 cols: 2 values: [2, 1, 1, 3] } }"), key);
 }
 
-TEST(GroupKey, OfDataIsThatOfTheirSpecAndSeed) {
+TEST(GroupKey, OfDataIsThatOfTheirSpecAndOfTheSeedThatDrawsThem) {
   const std::string key = KeyOf(kData);
   EXPECT_NE(key, "");
   EXPECT_EQ(KeyOf(std::string(kData) + "optimizer { gradient_descent {} }"), key);
-  EXPECT_NE(KeyOf(std::string(kData) + "seed: 4"), key);
+  EXPECT_EQ(KeyOf(std::string(kData) + "seed: 4"), key);
+  const auto of_drawn = [](const std::string& seed_of_data, const std::string& seed) {
+    return KeyOf("quadratic { least_squares { dataset { synthetic { examples: 9 " + seed_of_data +
+                 " } } } } " + seed);
+  };
+  EXPECT_NE(of_drawn("", "seed: 4"), of_drawn("", "seed: 5"));
+  EXPECT_EQ(of_drawn("seed: 1", "seed: 4"), of_drawn("seed: 1", "seed: 5"));
 }
 
 TEST(GroupKey, IsNoneWhereAJobRunsByItself) {

@@ -253,6 +253,36 @@ TEST_F(RunsInStep, WaitForRoomWithoutHoldingAnybodyUp) {
   }
 }
 
+// As after a drain: the checkpoint is at the last record, and the next one finds no room.
+TEST_F(RunsInStep, OneThatIsResumedAndFindsNoRoomEndsWithWhatItHas) {
+  int64_t records = 0;
+  {
+    Member member = Open(8, "resumed", clock_);
+    SteppedRun* const run = member.run.get();
+    for (int slice = 0; slice < 3; ++slice) {
+      AdvanceBySlice({&run, 1}, clock_);
+    }
+    member.stop->RequestStop();
+    AdvanceBySlice({&run, 1}, clock_);
+    ASSERT_TRUE(run->ended());
+    records = member.trace->row_count();
+    ASSERT_EQ(run->TakeResult()->records, records);
+  }
+  Member member = Open(8, "resumed", clock_);
+  SteppedRun* const run = member.run.get();
+  files_.SetFreeBytes(0);
+  AdvanceBySlice({&run, 1}, clock_);
+  ASSERT_TRUE(run->waits());
+  member.stop->RequestStop();
+  AdvanceBySlice({&run, 1}, clock_);
+  ASSERT_TRUE(run->ended());
+  const auto result = run->TakeResult();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->reason, StopReason::kCancelled);
+  EXPECT_EQ(result->records, records);
+  EXPECT_EQ(result->summary.iterations(), records - 1);
+}
+
 TEST_F(RunsInStep, OneThatFailsEndsWithItsErrorAndTheOthersGoOn) {
   auto members = OpenAll();
   AdvanceAll(members);
