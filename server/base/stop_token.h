@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
+#include <functional>
 
 namespace polyak::base {
 
@@ -15,5 +17,21 @@ class StopToken {
  private:
   std::atomic<bool> requested_ = false;
 };
+
+// Whether nobody wants any more what is being computed; empty: somebody always does. Asked by long
+// work on the thread that began it.
+using StopWish = std::function<bool()>;
+
+// What long work throws that was told to stop and has nothing to return.
+class Stopped : public std::exception {
+ public:
+  const char* what() const noexcept override { return "stopped"; }
+};
+
+inline void ThrowIfStopped(const StopWish& stops) {
+  if (stops && stops()) {
+    throw Stopped();
+  }
+}
 
 }  // namespace polyak::base

@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<base::ByteSource>> ComputeValues(const v1::Traini
     return absl::NotFoundError(
         absl::StrCat("this version does not accept the spec of ", job.name(), " any more"));
   }
-  POLYAK_ASSIGN_OR_RETURN(auto stepper, prepared->plan.entry->make(prepared->experiment));
+  POLYAK_ASSIGN_OR_RETURN(auto stepper, prepared->plan.entry->make(prepared->experiment, {}));
   POLYAK_ASSIGN_OR_RETURN(auto checkpoint,
                           runs.OpenCheckpoint(job.uid(), job.summary().iterations()));
   POLYAK_ASSIGN_OR_RETURN(std::string values,

@@ -48,7 +48,8 @@ struct RunContext {
 // checkpoint whose records are all in the trace, if there is one; records after it are recomputed
 // and compared; before they are all there the run heeds neither `stop` nor its time limit. Ends
 // with the trace synced and a checkpoint of the last record. One that is stopped while it waits for
-// room ends with the records that found it, without that checkpoint. Errors: what the plan answers
+// room, or while it draws a network's start, ends with the records that it had, without that
+// checkpoint. Errors: what the plan answers
 // when it can't be made; ResourceExhausted when memory runs out; DataLoss when recomputed records
 // differ from stored ones; Unavailable when the disk fails: then the trace must be opened anew, and
 // the run begun again.

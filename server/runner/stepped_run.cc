@@ -19,8 +19,9 @@ namespace polyak::runner {
 namespace {
 
 absl::StatusOr<std::unique_ptr<engine::Trainer>> MakeTrainer(const PreparedJob& job,
-                                                             const RunContext& context) {
-  POLYAK_ASSIGN_OR_RETURN(auto stepper, job.plan.entry->make(job.experiment));
+                                                             const RunContext& context,
+                                                             const base::StopWish& stops) {
+  POLYAK_ASSIGN_OR_RETURN(auto stepper, job.plan.entry->make(job.experiment, stops));
   return std::make_unique<engine::Trainer>(job.experiment, job.theory, job.spec.stopping,
                                            std::move(stepper), context.trace, context.stop,
                                            job.spec.diagnostics_interval);
@@ -33,7 +34,8 @@ struct StartedTrainer {
 };
 
 // The newest checkpoint that can be read and is covered by the trace, else record 0.
-absl::StatusOr<StartedTrainer> StartOrResume(const PreparedJob& job, const RunContext& context) {
+absl::StatusOr<StartedTrainer> StartOrResume(const PreparedJob& job, const RunContext& context,
+                                             const base::StopWish& stops) {
   StartedTrainer start;
   int64_t iteration_max = context.replayed == nullptr ? context.trace.row_count() - 1 : -1;
   while (iteration_max >= 0) {
@@ -45,7 +47,7 @@ absl::StatusOr<StartedTrainer> StartOrResume(const PreparedJob& job, const RunCo
       break;
     }
     // A new one each time: a load that fails leaves its trainer half-way.
-    POLYAK_ASSIGN_OR_RETURN(start.trainer, MakeTrainer(job, context));
+    POLYAK_ASSIGN_OR_RETURN(start.trainer, MakeTrainer(job, context, stops));
     if (start.trainer->Load(*checkpoint->state).ok()) {
       start.elapsed_seconds = checkpoint->elapsed_seconds;
       const absl::Status rewound = context.trace.Rewind(checkpoint->iteration + 1);
@@ -60,7 +62,7 @@ absl::StatusOr<StartedTrainer> StartOrResume(const PreparedJob& job, const RunCo
     }
     iteration_max = checkpoint->iteration - 1;
   }
-  POLYAK_ASSIGN_OR_RETURN(start.trainer, MakeTrainer(job, context));
+  POLYAK_ASSIGN_OR_RETURN(start.trainer, MakeTrainer(job, context, stops));
   POLYAK_RETURN_IF_ERROR(context.trace.Rewind(0));
   return start;
 }
@@ -171,6 +173,8 @@ void SteppedRun::Try(const Step& step) {
     }
   } catch (const std::bad_alloc&) {
     result_ = OutOfMemory();
+  } catch (const base::Stopped&) {
+    EndStopped();
   }
 }
 
@@ -197,8 +201,21 @@ void SteppedRun::Published(double seconds, int64_t members) { AddTime(seconds, m
 
 void SteppedRun::Fail(const absl::Status& error) { result_ = error; }
 
+void SteppedRun::EndStopped() {
+  const absl::Status synced = context_.trace.Sync();
+  result_ = synced.ok() ? absl::StatusOr<RunResult>(kept_) : synced;
+}
+
+// A job that is cancelled ends with all records that were shown, which it has only once what an
+// interruption took is computed again.
+bool SteppedRun::Unwanted() const {
+  return context_.drain.stop_requested() ||
+         (context_.stop.stop_requested() && kept_.records >= context_.trace.row_count());
+}
+
 absl::Status SteppedRun::RunFirstSlice() {
-  POLYAK_ASSIGN_OR_RETURN(StartedTrainer start, StartOrResume(job_, context_));
+  POLYAK_ASSIGN_OR_RETURN(StartedTrainer start,
+                          StartOrResume(job_, context_, [this] { return Unwanted(); }));
   trainer_ = std::move(start.trainer);
   shown_ = context_.trace.row_count();
   elapsed_ = in_step_ = start.elapsed_seconds;
@@ -336,6 +353,10 @@ Runs AdvanceInStep(std::span<SteppedRun* const> runs, const base::Clock& clock) 
     SteppedRun* const run = active.all[k];
     if (shares[k].ran_out_of_memory) {
       run->Fail(OutOfMemory());
+      continue;
+    }
+    if (shares[k].stopped) {
+      run->EndStopped();
       continue;
     }
     run->End(computed - begin, members);

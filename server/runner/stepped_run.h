@@ -50,6 +50,8 @@ class SteppedRun {
   void Published(double seconds, int64_t members);
   // Ends it with this error.
   void Fail(const absl::Status& error);
+  // Ends it as it was when its last slice was shown, since it was stopped in mid-slice.
+  void EndStopped();
 
   // Whether it has come to its end, and only Save is to be called.
   bool must_save() const { return at_end_; }
@@ -72,6 +74,7 @@ class SteppedRun {
   // Turns errors and exceptions of a step into the result.
   template <typename Step>
   void Try(const Step& step);
+  bool Unwanted() const;
   absl::Status RunFirstSlice();
   engine::TrainerShare NextSlice();
   void AddTime(double seconds, int64_t members);

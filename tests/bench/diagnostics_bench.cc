@@ -52,7 +52,7 @@ void Diagnose(benchmark::State& state, const engine::ProblemSpec& spec, int turn
   for (auto _ : state) {
     for (int turn = 0; turn < turns; ++turn) {
       for (size_t k = 0; k < kIntervals.size(); ++k) {
-        auto stepper = plan->entry->make(experiment);
+        auto stepper = plan->entry->make(experiment, {});
         POLYAK_CHECK(stepper.ok());
         NoRows rows;
         engine::Trainer trainer(experiment, *theory, stopping, *std::move(stepper), rows, stop,

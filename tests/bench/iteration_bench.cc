@@ -52,7 +52,7 @@ void TrainQuadratic(benchmark::State& state, const engine::QuadraticSpec& spec,
   stopping.max_iterations = kIterations;
   const base::StopToken stop;
   for (auto _ : state) {
-    auto stepper = plan->entry->make(experiment);
+    auto stepper = plan->entry->make(experiment, {});
     POLYAK_CHECK(stepper.ok());
     storage::MemoryTrace trace(engine::kTraceColumns);
     engine::Trainer trainer(experiment, *theory, stopping, *std::move(stepper), trace, stop);

@@ -176,9 +176,10 @@ FinishedRun RunUnder(const ProblemSpec& spec, const OptimizerSpec& optimizer,
   run.theory.bound = bound;
   const Experiment experiment = {problem, run.theory.optimizer};
   base::StopToken stop;
-  Trainer trainer(experiment, run.theory, Iterations(static_cast<double>(iterations)),
-                  *ChoosePlan({ExecutionPlan::kDense}, spec, experiment)->entry->make(experiment),
-                  run.rows, stop);
+  Trainer trainer(
+      experiment, run.theory, Iterations(static_cast<double>(iterations)),
+      *ChoosePlan({ExecutionPlan::kDense}, spec, experiment)->entry->make(experiment, {}), run.rows,
+      stop);
   run.progress = trainer.Advance(iterations + 1);
   run.summary = trainer.summary();
   return run;

@@ -43,7 +43,7 @@ const PlanEntry& PlanNamed(std::string_view name) {
 }
 
 std::unique_ptr<Stepper> MakeStepper(const PlanEntry& plan, const Experiment& experiment) {
-  auto stepper = plan.make(experiment);
+  auto stepper = plan.make(experiment, {});
   EXPECT_TRUE(stepper.ok()) << stepper.status();
   return *std::move(stepper);
 }

@@ -103,9 +103,9 @@ TEST_P(EveryPlan, GivesTheSameBitsBesideAnotherRun) {
     base::StopToken stop;
     // One experiment, shared: what two jobs of one spec would do.
     Trainer first(prepared.experiment, prepared.theory, Iterations(kIterations),
-                  *plan.make(prepared.experiment), first_rows, stop);
+                  *plan.make(prepared.experiment, {}), first_rows, stop);
     Trainer second(prepared.experiment, prepared.theory, Iterations(kIterations),
-                   *plan.make(prepared.experiment), second_rows, stop);
+                   *plan.make(prepared.experiment, {}), second_rows, stop);
     bool running = true;
     while (running) {
       running = first.Advance(1).running();

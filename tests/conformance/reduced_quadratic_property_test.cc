@@ -97,7 +97,7 @@ void Compare(const Drawn& drawn, Tally& tally) {
       continue;
     }
     ++reduced_plans;
-    const auto reduced = *plan->make(prepared.experiment);
+    const auto reduced = *plan->make(prepared.experiment, {});
     const auto dense = *MakeDenseStepper(prepared.experiment);
     double initial_loss = 0;
     double largest_loss = 0;

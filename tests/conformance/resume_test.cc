@@ -85,7 +85,7 @@ class Process {  // what a server has in memory of one run
   Process(const Case& run, RowRecorder& rows)
       : prepared_(Prepare(run.spec, run.optimizer, run.seed)),
         trainer_(prepared_.experiment, prepared_.theory, run.stopping,
-                 *Plans()[run.plan].make(prepared_.experiment), rows, stop_) {}
+                 *Plans()[run.plan].make(prepared_.experiment, {}), rows, stop_) {}
   Trainer& trainer() { return trainer_; }
 
  private:

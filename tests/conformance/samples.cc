@@ -86,7 +86,7 @@ std::vector<const PlanEntry*> PlansFor(const Experiment& experiment) {
 testing_support::FinishedRun RunByPlan(const Prepared& prepared, const PlanEntry& plan,
                                        const StoppingRule& stopping,
                                        const std::vector<int64_t>& slices) {
-  auto stepper = plan.make(prepared.experiment);
+  auto stepper = plan.make(prepared.experiment, {});
   POLYAK_CHECK(stepper.ok());
   testing_support::FinishedRun run;
   run.theory = prepared.theory;

@@ -59,7 +59,7 @@ const std::vector<std::shared_ptr<const runner::PreparedJob>>& Jobs() {
 struct Run {
   explicit Run(const runner::PreparedJob& job)
       : trainer(job.experiment, job.theory, job.spec.stopping,
-                job.plan.entry->make(job.experiment).value(), trace, stop) {}
+                job.plan.entry->make(job.experiment, {}).value(), trace, stop) {}
   storage::MemoryTrace trace{engine::kTraceColumns};
   base::StopToken stop;
   engine::Trainer trainer;

@@ -103,7 +103,8 @@ std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpe
   return cost;
 }
 
-absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& experiment) {
+absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& experiment,
+                                                          const base::StopWish& stops) {
   // The networks' gradients are of low rank, which their own steppers make use of.
   if (const auto* network =
           std::get_if<std::shared_ptr<const DeepLinearNetworkInstance>>(&experiment.problem)) {
@@ -111,7 +112,7 @@ absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& expe
   }
   if (const auto* network =
           std::get_if<std::shared_ptr<const ReluNetworkInstance>>(&experiment.problem)) {
-    return MakeDenseReluStepper(*network, experiment.optimizer);
+    return MakeDenseReluStepper(*network, experiment.optimizer, stops);
   }
   std::unique_ptr<Problem> problem = MakeProblem(experiment.problem);
   std::unique_ptr<Optimizer> optimizer =

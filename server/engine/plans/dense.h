@@ -12,6 +12,7 @@ std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpe
 
 // The literal definition: the problem evaluated with its gradient at each iterate, then the
 // optimizer's update. Any problem, any optimizer. The reference for every other plan.
-absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& experiment);
+absl::StatusOr<std::unique_ptr<Stepper>> MakeDenseStepper(const Experiment& experiment,
+                                                          const base::StopWish& stops = {});
 
 }  // namespace polyak::engine

@@ -21,7 +21,7 @@ constexpr int64_t kBlockStrips = 12;
 class DenseReluStepper : public Stepper {
  public:
   DenseReluStepper(std::shared_ptr<const ReluNetworkInstance> instance,
-                   const OptimizerSpec& optimizer)
+                   const OptimizerSpec& optimizer, const base::StopWish& stops)
       : instance_(std::move(instance)),
         method_(LinearForm(optimizer)),
         examples_(instance_->examples()),
@@ -35,6 +35,7 @@ class DenseReluStepper : public Stepper {
     TiledMatrix& weights = layers_.front().weights();
     Matrix block;
     for (int64_t first = 0; first < instance_->width; first += kBlockStrips * kTileRows) {
+      base::ThrowIfStopped(stops);
       block.resize(std::min(kBlockStrips * kTileRows, instance_->width - first), weights.cols());
       FillInitialHiddenWeights(*instance_, first, block);
       for (int64_t j = 0; j < block.cols(); ++j) {
@@ -246,8 +247,9 @@ class DenseReluStepper : public Stepper {
 }  // namespace
 
 std::unique_ptr<Stepper> MakeDenseReluStepper(std::shared_ptr<const ReluNetworkInstance> instance,
-                                              const OptimizerSpec& optimizer) {
-  return std::make_unique<DenseReluStepper>(std::move(instance), optimizer);
+                                              const OptimizerSpec& optimizer,
+                                              const base::StopWish& stops) {
+  return std::make_unique<DenseReluStepper>(std::move(instance), optimizer, stops);
 }
 
 }  // namespace polyak::engine

@@ -15,6 +15,7 @@ namespace polyak::engine {
 //   Cost of a step: 4 m n d flops, and W and M each read and written once; on up to two threads,
 //   with the same bits for any number.
 std::unique_ptr<Stepper> MakeDenseReluStepper(std::shared_ptr<const ReluNetworkInstance> instance,
-                                              const OptimizerSpec& optimizer);
+                                              const OptimizerSpec& optimizer,
+                                              const base::StopWish& stops);
 
 }  // namespace polyak::engine

@@ -64,9 +64,10 @@ double QueuedEntriesMax(double width, double examples) {
 }
 
 EventDrivenNetwork::EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance> instance,
-                                       const LinearMethod& method)
+                                       const LinearMethod& method, base::StopWish stops)
     : instance_(std::move(instance)),
       method_(method),
+      stops_(std::move(stops)),
       carry_(MemoryCarry(method)),
       scale_(1 / std::sqrt(static_cast<double>(instance_->width))),
       gram_data_(SymmetricProduct(instance_->features)),
@@ -78,7 +79,7 @@ EventDrivenNetwork::EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance
       static_cast<double>(instance_->width) * static_cast<double>(examples) * sizeof(double) <=
       kPreactivationBytesMax;
   Matrix preactivations(keep ? instance_->width : 0, keep ? examples : 0);
-  ReluStart start = StartReluNetwork(*instance_, keep ? &preactivations : nullptr);
+  ReluStart start = StartReluNetwork(*instance_, keep ? &preactivations : nullptr, stops_);
   mask_ = std::move(start.mask);
   active_ = std::move(start.counts);
   base_ = std::move(start.outputs);
@@ -144,8 +145,8 @@ bool EventDrivenNetwork::Extend(Vector up_to, const Matrix* preactivations) {
   const double room =
       QueuedEntriesMax(static_cast<double>(instance_->width), static_cast<double>(up_to.size())) -
       static_cast<double>(entries_);
-  auto near =
-      CollectNearEntries(*instance_, preactivations, horizon_, up_to, static_cast<int64_t>(room));
+  auto near = CollectNearEntries(*instance_, preactivations, horizon_, up_to,
+                                 static_cast<int64_t>(room), stops_);
   if (!near.has_value()) {
     return false;
   }

@@ -41,9 +41,10 @@ struct NeuronMotion {
 // its distance from the kink is used up. Exact, whatever flips. docs/reduced-plans.md, section 3.
 class EventDrivenNetwork {
  public:
-  // Cost: that of StartReluNetwork, and of CollectNearEntries unless Z fits in memory.
+  // Cost: that of StartReluNetwork, and of CollectNearEntries unless Z fits in memory. These ask
+  // `stops`, here and whenever they are called again, and throw base::Stopped.
   EventDrivenNetwork(std::shared_ptr<const ReluNetworkInstance> instance,
-                     const LinearMethod& method);
+                     const LinearMethod& method, base::StopWish stops = {});
 
   // Looks at what could have flipped; once an iterate.   Cost: O(n^2 + n looks).
   Observation Observe();
@@ -130,6 +131,7 @@ class EventDrivenNetwork {
 
   const std::shared_ptr<const ReluNetworkInstance> instance_;
   const LinearMethod method_;
+  const base::StopWish stops_;
   const double carry_;
   const double scale_;      // 1 / sqrt(m)
   const Matrix gram_data_;  // G = X X' (n x n)

@@ -332,7 +332,7 @@ Eligibility InvariantSubspaceEligible(const Experiment& experiment) {
 }
 
 absl::StatusOr<std::unique_ptr<Stepper>> MakeInvariantSubspaceStepper(
-    const Experiment& experiment) {
+    const Experiment& experiment, const base::StopWish& /*stops*/) {
   const auto* const network = std::get_if<NetworkPointer>(&experiment.problem);
   POLYAK_CHECK(network != nullptr);
   return std::make_unique<InvariantSubspaceStepper>(*network, LinearForm(experiment.optimizer));

@@ -19,6 +19,7 @@ std::optional<PlanCost> InvariantSubspaceCost(const ProblemSpec& problem,
 // Given weights must be orthogonal to rounding: less than what counts as an orthogonal start, since
 // the spans are invariant only as far as that goes.
 Eligibility InvariantSubspaceEligible(const Experiment& experiment);
-absl::StatusOr<std::unique_ptr<Stepper>> MakeInvariantSubspaceStepper(const Experiment& experiment);
+absl::StatusOr<std::unique_ptr<Stepper>> MakeInvariantSubspaceStepper(
+    const Experiment& experiment, const base::StopWish& stops = {});
 
 }  // namespace polyak::engine

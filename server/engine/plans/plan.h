@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/base/bytes.h"
+#include "server/base/stop_token.h"
 #include "server/engine/optimizers/optimizer.h"
 #include "server/engine/problems/diagnostics.h"
 #include "server/engine/problems/problem.h"
@@ -90,7 +91,9 @@ struct PlanEntry {
   // Nothing if it fits no problem of that kind.
   std::optional<PlanCost> (*cost)(const ProblemSpec&, const OptimizerSpec&);
   Eligibility (*eligible)(const Experiment&);  // exact, or the reason why not
-  absl::StatusOr<std::unique_ptr<Stepper>> (*make)(const Experiment&);
+  // Throws base::Stopped where `stops` says so while a start is drawn, and so may the stepper
+  // later, when it must draw the start again: it is of no use any more then.
+  absl::StatusOr<std::unique_ptr<Stepper>> (*make)(const Experiment&, const base::StopWish& stops);
 };
 
 // Every plan of this build.

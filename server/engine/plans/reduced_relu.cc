@@ -58,10 +58,11 @@ double GramBytes(double width, double examples) { return 4 * 8 * width * example
 
 class ReducedReluStepper : public Stepper {
  public:
-  ReducedReluStepper(NetworkPointer instance, const LinearMethod& method)
+  ReducedReluStepper(NetworkPointer instance, const LinearMethod& method,
+                     const base::StopWish& stops)
       : instance_(std::move(instance)),
         method_(method),
-        events_(std::make_unique<EventDrivenNetwork>(instance_, method_)) {}
+        events_(std::make_unique<EventDrivenNetwork>(instance_, method_, stops)) {}
 
   Observation Observe() override {
     if (gram_ != nullptr) {
@@ -294,10 +295,11 @@ Eligibility ReducedReluEligible(const Experiment& experiment) {
           "coordinates while too many do"};
 }
 
-absl::StatusOr<std::unique_ptr<Stepper>> MakeReducedReluStepper(const Experiment& experiment) {
+absl::StatusOr<std::unique_ptr<Stepper>> MakeReducedReluStepper(const Experiment& experiment,
+                                                                const base::StopWish& stops) {
   const auto* const network = std::get_if<NetworkPointer>(&experiment.problem);
   POLYAK_CHECK(network != nullptr);
-  return std::make_unique<ReducedReluStepper>(*network, LinearForm(experiment.optimizer));
+  return std::make_unique<ReducedReluStepper>(*network, LinearForm(experiment.optimizer), stops);
 }
 
 }  // namespace polyak::engine

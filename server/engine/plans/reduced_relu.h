@@ -13,6 +13,7 @@ namespace polyak::engine {
 // docs/reduced-plans.md, section 3.
 std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem, const OptimizerSpec& optimizer);
 Eligibility ReducedReluEligible(const Experiment& experiment);
-absl::StatusOr<std::unique_ptr<Stepper>> MakeReducedReluStepper(const Experiment& experiment);
+absl::StatusOr<std::unique_ptr<Stepper>> MakeReducedReluStepper(const Experiment& experiment,
+                                                                const base::StopWish& stops = {});
 
 }  // namespace polyak::engine

@@ -144,7 +144,8 @@ Vector BlockOutputs(const ReluNetworkInstance& instance, int64_t first, const Ma
 
 }  // namespace
 
-ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactivations) {
+ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactivations,
+                           const base::StopWish& stops) {
   const int64_t examples = instance.examples();
   const int threads = ThreadCount(instance.width);
   ReluStart start = {ActivationMask(instance.width, examples), Matrix::Zero(examples, examples),
@@ -155,6 +156,7 @@ ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactiv
   }
   std::vector<Vector> outputs(static_cast<size_t>(kWaveBlocks));
   for (int64_t begin = 0; begin < BlockCount(instance.width); begin += kWaveBlocks) {
+    base::ThrowIfStopped(stops);
     for (Vector& output : outputs) {
       output = Vector::Zero(examples);
     }
@@ -188,7 +190,7 @@ ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactiv
 
 std::optional<std::vector<std::vector<NearEntry>>> CollectNearEntries(
     const ReluNetworkInstance& instance, const Matrix* preactivations, const Vector& above,
-    const Vector& up_to, int64_t entries_max) {
+    const Vector& up_to, int64_t entries_max, const base::StopWish& stops) {
   const int64_t examples = instance.examples();
   const int threads = preactivations == nullptr ? ThreadCount(instance.width) : 1;
   const int64_t wave_blocks =
@@ -198,6 +200,7 @@ std::optional<std::vector<std::vector<NearEntry>>> CollectNearEntries(
   std::vector<std::vector<std::pair<int32_t, NearEntry>>> found(static_cast<size_t>(wave_blocks));
   int64_t left = entries_max;
   for (int64_t begin = 0; begin < BlockCount(instance.width); begin += wave_blocks) {
+    base::ThrowIfStopped(stops);
     for (auto& entries : found) {
       entries.clear();
     }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "server/base/stop_token.h"
 #include "server/engine/linalg/types.h"
 #include "server/engine/plans/activation_mask.h"
 #include "server/engine/problems/relu_network.h"
@@ -21,7 +22,9 @@ struct ReluStart {
 //   preactivations: null, or m x n, where Z is kept.
 // Memory: m n / 8 bytes and O(n^2 + block (n + d)).
 // Cost: m d normals, 2 m n d flops, m n^2 / 128 bit counts.
-ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactivations);
+// Throws base::Stopped when `stops` says so: it is asked every 65,536 neurons.
+ReluStart StartReluNetwork(const ReluNetworkInstance& instance, Matrix* preactivations,
+                           const base::StopWish& stops = {});
 
 // An activation that lies near its kink.
 struct NearEntry {
@@ -32,10 +35,10 @@ struct NearEntry {
 // By column i, in ascending order of rows: the entries with above_i < |z_ri| <= up_to_i; nothing if
 // there are more than entries_max of them, which is noticed before they take memory.
 //   preactivations: Z, or null: then it is computed again from the weights.
-// Cost: as StartReluNetwork, or O(m n) where Z is given.
+// Cost: as StartReluNetwork, or O(m n) where Z is given. Stops likewise.
 std::optional<std::vector<std::vector<NearEntry>>> CollectNearEntries(
     const ReluNetworkInstance& instance, const Matrix* preactivations, const Vector& above,
-    const Vector& up_to, int64_t entries_max);
+    const Vector& up_to, int64_t entries_max, const base::StopWish& stops = {});
 
 // Z (m x n) at the start.   Cost: m d normals, 2 m n d flops.
 Matrix InitialPreactivations(const ReluNetworkInstance& instance);

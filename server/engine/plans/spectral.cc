@@ -141,7 +141,8 @@ Eligibility SpectralEligible(const Experiment& experiment) {
   return {true, "coordinates along the eigenvectors of the Hessian, each of which moves by itself"};
 }
 
-absl::StatusOr<std::unique_ptr<Stepper>> MakeSpectralStepper(const Experiment& experiment) {
+absl::StatusOr<std::unique_ptr<Stepper>> MakeSpectralStepper(const Experiment& experiment,
+                                                             const base::StopWish& /*stops*/) {
   const auto* const quadratic = std::get_if<QuadraticPointer>(&experiment.problem);
   POLYAK_CHECK(quadratic != nullptr);
   return std::make_unique<SpectralStepper>(*quadratic, LinearForm(experiment.optimizer));

@@ -14,6 +14,7 @@ namespace polyak::engine {
 // Cost: O(d) an iteration; one product with Q before the first and one for the literal iterate.
 std::optional<PlanCost> SpectralCost(const ProblemSpec& problem, const OptimizerSpec& optimizer);
 Eligibility SpectralEligible(const Experiment& experiment);
-absl::StatusOr<std::unique_ptr<Stepper>> MakeSpectralStepper(const Experiment& experiment);
+absl::StatusOr<std::unique_ptr<Stepper>> MakeSpectralStepper(const Experiment& experiment,
+                                                             const base::StopWish& stops = {});
 
 }  // namespace polyak::engine

@@ -144,7 +144,8 @@ Eligibility TridiagonalEligible(const Experiment& experiment) {
   return {true, "orthogonal coordinates in which the Hessian is tridiagonal"};
 }
 
-absl::StatusOr<std::unique_ptr<Stepper>> MakeTridiagonalStepper(const Experiment& experiment) {
+absl::StatusOr<std::unique_ptr<Stepper>> MakeTridiagonalStepper(const Experiment& experiment,
+                                                                const base::StopWish& /*stops*/) {
   const auto* const quadratic = std::get_if<QuadraticPointer>(&experiment.problem);
   POLYAK_CHECK(quadratic != nullptr);
   return std::make_unique<TridiagonalStepper>(*quadratic, LinearForm(experiment.optimizer));

@@ -14,6 +14,7 @@ namespace polyak::engine {
 // product with Q before the first iteration and one for the literal iterate.
 std::optional<PlanCost> TridiagonalCost(const ProblemSpec& problem, const OptimizerSpec& optimizer);
 Eligibility TridiagonalEligible(const Experiment& experiment);
-absl::StatusOr<std::unique_ptr<Stepper>> MakeTridiagonalStepper(const Experiment& experiment);
+absl::StatusOr<std::unique_ptr<Stepper>> MakeTridiagonalStepper(const Experiment& experiment,
+                                                                const base::StopWish& stops = {});
 
 }  // namespace polyak::engine

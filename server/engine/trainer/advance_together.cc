@@ -4,6 +4,7 @@
 #include <new>
 
 #include "server/base/check.h"
+#include "server/base/stop_token.h"
 #include "server/engine/linalg/tile_kernels.h"
 
 namespace polyak::engine {
@@ -54,8 +55,12 @@ void Try(TrainerShare& share, const Part& part) {
     part();
   } catch (const std::bad_alloc&) {
     share.ran_out_of_memory = true;
+  } catch (const base::Stopped&) {
+    share.stopped = true;
   }
 }
+
+bool Failed(const TrainerShare& share) { return share.ran_out_of_memory || share.stopped; }
 
 struct Active {
   TrainerShare* share;
@@ -80,7 +85,7 @@ void AdvanceTogether(std::span<TrainerShare> shares) {
     size_t kept = 0;
     for (size_t k = 0; k < count; ++k) {
       const TrainerShare& share = *active[k].share;
-      if (active[k].left > 0 && !share.ran_out_of_memory && share.trainer->progress().running()) {
+      if (active[k].left > 0 && !Failed(share) && share.trainer->progress().running()) {
         active[kept++] = {active[k].share, active[k].left - 1};
       }
     }
@@ -95,7 +100,7 @@ void AdvanceTogether(std::span<TrainerShare> shares) {
     products.Compute();
     for (size_t k = 0; k < count; ++k) {
       TrainerShare& share = *active[k].share;
-      if (!share.ran_out_of_memory) {
+      if (!Failed(share)) {
         Try(share, [&] { share.trainer->End(); });
       }
     }

@@ -16,6 +16,8 @@ struct TrainerShare {
   int64_t records = 0;  // at most this many more
   // Set by AdvanceTogether: the trainer is between two records, and must not be used any more.
   bool ran_out_of_memory = false;
+  // Likewise: it must draw its start again, and was told to stop.
+  bool stopped = false;
 };
 
 // What trainer->Advance(records) does for each of them, to the bit, in step with each other: the

@@ -57,7 +57,7 @@ std::string Run(const spec::ExperimentSpec& spec) {
   constexpr int64_t kSlice = 65'536;
   const Time start = Time::Now();
   const auto job = Prepared(spec);
-  auto made = job->plan.entry->make(job->experiment);
+  auto made = job->plan.entry->make(job->experiment, {});
   POLYAK_CHECK(made.ok());
   storage::MemoryTrace trace(engine::kTraceColumns);
   const base::StopToken stop;

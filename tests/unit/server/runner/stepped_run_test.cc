@@ -10,6 +10,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -314,7 +315,8 @@ class HungryStepper : public engine::ScriptedStepper {
 
 TEST_F(RunsInStep, OneThatRunsOutOfMemoryEndsWithItsErrorAndTheOthersGoOn) {
   engine::PlanEntry hungry = *prepared_[3]->plan.entry;
-  hungry.make = [](const engine::Experiment&) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
+  hungry.make = [](const engine::Experiment&,
+                   const base::StopWish&) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
     return std::make_unique<HungryStepper>();
   };
   auto job = std::make_shared<PreparedJob>(*prepared_[3]);
@@ -330,6 +332,71 @@ TEST_F(RunsInStep, OneThatRunsOutOfMemoryEndsWithItsErrorAndTheOthersGoOn) {
       ExpectAsAlone(members[k], k);
     }
   }
+}
+
+// Is told to stop in the fifth step, where it would have to draw its start again.
+class StoppedStepper : public engine::ScriptedStepper {
+ public:
+  StoppedStepper() : ScriptedStepper(engine::Residuals({2, 1}), calls_) {}
+  void Step() override {
+    if (calls_.stepped == 4) {
+      throw base::Stopped();
+    }
+    ScriptedStepper::Step();
+  }
+
+ private:
+  Calls calls_;
+};
+
+TEST_F(RunsInStep, OneThatIsStoppedInMidSliceEndsWithWhatWasShown) {
+  engine::PlanEntry stopped = *prepared_[3]->plan.entry;
+  stopped.make = [](const engine::Experiment&,
+                    const base::StopWish&) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
+    return std::make_unique<StoppedStepper>();
+  };
+  auto job = std::make_shared<PreparedJob>(*prepared_[3]);
+  job->plan.entry = &stopped;
+  prepared_[3] = job;
+  auto members = OpenAll();
+  while (AdvanceAll(members)) {
+  }
+  const auto result = members[3].run->TakeResult();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->reason, StopReason::kCancelled);
+  EXPECT_GT(result->records, 0);
+  EXPECT_LE(result->records, 5);
+  EXPECT_EQ(members[3].trace->row_count(), result->records);
+  EXPECT_EQ(result->summary.iterations(), result->records - 1);
+  for (size_t k = 0; k < members.size(); ++k) {
+    if (k != 3) {
+      ExpectAsAlone(members[k], k);
+    }
+  }
+}
+
+// Asks as a start that takes long does.
+TEST_F(RunsInStep, OneThatIsNotWantedBeforeItsStartIsThereHasNoRecord) {
+  engine::PlanEntry slow = *prepared_[3]->plan.entry;
+  slow.make = [](const engine::Experiment&,
+                 const base::StopWish& stops) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
+    while (true) {
+      base::ThrowIfStopped(stops);
+    }
+  };
+  auto job = std::make_shared<PreparedJob>(*prepared_[3]);
+  job->plan.entry = &slow;
+  prepared_[3] = job;
+  Member member = Open(3, "slow", clock_);
+  std::thread canceller([&member] { member.stop->RequestStop(); });
+  SteppedRun* const run = member.run.get();
+  AdvanceBySlice({&run, 1}, clock_);
+  canceller.join();
+  ASSERT_TRUE(run->ended());
+  const auto result = run->TakeResult();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->reason, StopReason::kCancelled);
+  EXPECT_EQ(result->records, 0);
 }
 
 // A write takes a second here, and a record no time.

@@ -40,7 +40,7 @@ std::vector<Case> EveryCase() {
 }
 
 std::unique_ptr<Stepper> Make(const Case& of) {
-  auto stepper = of.plan->make(of.experiment);
+  auto stepper = of.plan->make(of.experiment, {});
   EXPECT_TRUE(stepper.ok()) << stepper.status();
   return *std::move(stepper);
 }

@@ -49,7 +49,7 @@ TEST(Plans, AutoTakesTheFewestOperationsOfThosePlansThatFit) {
           EXPECT_LE(total(*choice->entry), total(plan)) << choice->entry->name << plan.name;
         }
       }
-      EXPECT_TRUE(choice->entry->make(experiment).ok());
+      EXPECT_TRUE(choice->entry->make(experiment, {}).ok());
     }
   }
 }

@@ -40,6 +40,20 @@ TEST(ReluStart, GivesTheSameBitsEachTime) {
   EXPECT_EQ(first.counts, second.counts);
 }
 
+TEST(ReluStart, StopsBetweenTwoPartsOfTheNeurons) {
+  const auto instance = DrawnNetwork(kWidth, 2, 4);
+  int asked = 0;
+  const auto wish = [&asked](int times) { return [&asked, times] { return ++asked > times; }; };
+  EXPECT_THROW(StartReluNetwork(*instance, nullptr, wish(1)), base::Stopped);
+  EXPECT_EQ(asked, 2);
+  asked = 0;
+  const Vector none = Vector::Constant(2, -1);
+  EXPECT_THROW(
+      CollectNearEntries(*instance, nullptr, none, Vector::Constant(2, 1e-6), 1000, wish(1)),
+      base::Stopped);
+  EXPECT_EQ(asked, 2);
+}
+
 TEST(ReluStart, KnowsEveryOutputWeightByItself) {
   const auto instance = DrawnNetwork(100, 2, 3);
   const Vector all = OutputWeights(*instance);
