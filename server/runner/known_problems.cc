@@ -21,8 +21,17 @@ std::vector<KnownProblems::Instance> KnownProblems::quadratics() const {
   return alive;
 }
 
-void KnownProblems::Add(const Instance& instance) {
+KnownProblems::Instance KnownProblems::AddUnlessKnown(const Instance& instance) {
   const base::MutexLock lock(&mutex_);
+  for (const auto& known : quadratics_) {
+    Instance other = known.lock();
+    if (other != nullptr && engine::HaveSameMatrix(*other, *instance)) {
+      if (&other->matrix() == &instance->matrix()) {
+        break;
+      }
+      return other;
+    }
+  }
   std::erase_if(quadratics_, [&instance](const auto& known) {
     const Instance other = known.lock();
     return other == nullptr || other == instance;
@@ -31,6 +40,7 @@ void KnownProblems::Add(const Instance& instance) {
     quadratics_.erase(quadratics_.begin());
   }
   quadratics_.push_back(instance);
+  return nullptr;
 }
 
 }  // namespace polyak::runner

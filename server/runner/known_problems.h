@@ -17,7 +17,9 @@ class KnownProblems {
 
   // Cost: O(1); looking for one's own matrix among them is O(d^2), and mostly far less.
   std::vector<Instance> quadratics() const;
-  void Add(const Instance& instance);
+  // Adds it, unless one with the same matrix in another object, made at the same time, was faster:
+  // returns that one, else null. Cost: as looking for one's own matrix.
+  Instance AddUnlessKnown(const Instance& instance);
 
  private:
   mutable base::Mutex mutex_;

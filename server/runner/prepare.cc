@@ -64,8 +64,14 @@ absl::StatusOr<engine::ProblemInstance> Instantiate(const spec::ExperimentSpec& 
   }
   POLYAK_ASSIGN_OR_RETURN(
       auto instance, engine::MakeQuadraticInstance(*quadratic, spec.seed, known->quadratics()));
-  if (!instance->is_diagonal()) {
-    known->Add(instance);
+  while (!instance->is_diagonal()) {
+    const auto earlier = known->AddUnlessKnown(instance);
+    if (earlier == nullptr) {
+      break;
+    }
+    // Jobs have a product in common only of one and the same object.
+    POLYAK_ASSIGN_OR_RETURN(
+        instance, engine::MakeQuadraticInstance(*quadratic, spec.seed, std::vector{earlier}));
   }
   return instance;
 }

@@ -246,6 +246,17 @@ bool HaveSameBits(const Values& a, const Values& b) {
          std::memcmp(a.data(), b.data(), static_cast<size_t>(a.size()) * sizeof(double)) == 0;
 }
 
+}  // namespace
+
+bool HaveSameMatrix(const QuadraticInstance& a, const QuadraticInstance& b) {
+  if (a.is_diagonal() || b.is_diagonal()) {
+    return false;
+  }
+  return &a.matrix() == &b.matrix() || HaveSameBits(a.matrix(), b.matrix());
+}
+
+namespace {
+
 using KnownInstances = std::vector<std::shared_ptr<const QuadraticInstance>>;
 
 // The known instance with the same matrix, one with the same linear term and start if there is one;
@@ -254,7 +265,7 @@ std::shared_ptr<const QuadraticInstance> FindAlike(const QuadraticInstance& inst
                                                    const KnownInstances& known) {
   std::shared_ptr<const QuadraticInstance> alike;
   for (const auto& other : known) {
-    if (other->is_diagonal() || !HaveSameBits(other->matrix(), instance.matrix())) {
+    if (!HaveSameMatrix(*other, instance)) {
       continue;
     }
     if (HaveSameBits(other->initial_point, instance.initial_point) &&

@@ -62,6 +62,9 @@ struct QuadraticInstance {
   const Matrix& matrix() const;
 };
 
+// Whether both have the same full matrix, to the bit.   Cost: O(d^2), O(1) for the same object.
+bool HaveSameMatrix(const QuadraticInstance& a, const QuadraticInstance& b);
+
 // Eigenvalues of a generated spectrum, ascending (d). docs/theory.md, "spectrum shapes".
 Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec);
 
@@ -72,7 +75,8 @@ Vector GenerateSpectrum(const GeneratedSpectrumSpec& spec);
 //   same linear term the minimiser; all of it with the same start too, and then the result is that
 //   instance itself. They are let go before anything is computed, so that the memory of the others
 //   is not held by it.
-// Cost: O(d^3) for a full matrix, O(d^2) for one that is known, O(d log d) for a diagonal one.
+// Cost: O(d^3) for a full matrix; for one that is known O(d^2), and O(n d^2) for least squares;
+// O(d log d) for a diagonal one.
 absl::StatusOr<std::shared_ptr<const QuadraticInstance>> MakeQuadraticInstance(
     const QuadraticSpec& spec, Seed seed,
     std::vector<std::shared_ptr<const QuadraticInstance>> known = {});
