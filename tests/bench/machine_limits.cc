@@ -55,8 +55,7 @@ Arrays& ArraysOf(int part) {
 }
 
 // Reads `streams` parts of the values side by side.
-template <int streams>
-POLYAK_WIDEST double SumOf(const double* values, size_t count) {
+POLYAK_WIDEST double SumOf(const double* values, size_t count, size_t streams) {
   constexpr size_t kStep = 4;  // registers of each stream in turn
   const size_t part = count / streams;
   Lanes sums[kStep] = {};
@@ -78,11 +77,10 @@ POLYAK_WIDEST double SumOf(const double* values, size_t count) {
   return total;
 }
 
-template <int streams>
-double ReadSeconds(int threads) {
+double ReadSeconds(int threads, size_t streams) {
   return Seconds(
-      [](int part) {
-        benchmark::DoNotOptimize(SumOf<streams>(ArraysOf(part).x.get(), kArrayDoubles));
+      [streams](int part) {
+        benchmark::DoNotOptimize(SumOf(ArraysOf(part).x.get(), kArrayDoubles, streams));
       },
       threads);
 }
@@ -151,7 +149,7 @@ double ReadBytesPerSecond(int threads) {
     ArraysOf(part);
   }
   const double seconds =
-      std::min({ReadSeconds<1>(threads), ReadSeconds<4>(threads), ReadSeconds<16>(threads)});
+      std::min({ReadSeconds(threads, 1), ReadSeconds(threads, 4), ReadSeconds(threads, 16)});
   return threads * static_cast<double>(kArrayDoubles * sizeof(double)) / seconds;
 }
 

@@ -35,8 +35,10 @@ std::vector<spec::ExperimentSpec> Grid() {
     problem.hessian = std::make_shared<const engine::Matrix>(
         *std::get<std::shared_ptr<const engine::Matrix>>(problem.hessian));
     spec.problem = problem;
-    spec.optimizer = engine::PolyakMomentumSpec{0.05 * static_cast<double>(1 + k % 25),
-                                                0.02 * static_cast<double>(k / 25)};
+    constexpr int64_t kStepSizes = 25;
+    const int64_t momentum = k / kStepSizes;
+    spec.optimizer = engine::PolyakMomentumSpec{0.05 * static_cast<double>(1 + k % kStepSizes),
+                                                0.02 * static_cast<double>(momentum)};
     spec.plan = engine::ExecutionPlan::kDense;
     spec.stopping.max_iterations = kIterations;
   }
