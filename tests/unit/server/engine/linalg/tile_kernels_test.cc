@@ -174,7 +174,10 @@ TEST(TileKernels, MoveWeightsByAGradientThatIsNeverStoredToTheBit) {
         Values tiles = weights;
         Values moved_memory = memory;
         kernels.move(size.shape,
-                     {factors, size.width, left.data(), slope.data(),
+                     {factors,
+                      size.width,
+                      left.data(),
+                      slope.data(),
                       with_memory ? moved_memory.data() : nullptr,
                       {tiles.data(), with_memory ? moved_memory.data() : nullptr}},
                      tiles.data());
