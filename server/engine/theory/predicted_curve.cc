@@ -6,6 +6,10 @@
 namespace polyak::engine {
 namespace {
 
+// From one of its multiples to the next the recursion goes; each of them is a power. So it does not
+// matter where a reader begins.
+constexpr int64_t kPowerInterval = 64;
+
 // [[a, b], [c, d]]
 struct Block {
   double a;
@@ -51,32 +55,43 @@ PredictedCurve::PredictedCurve(LinearizedStart start, const LinearMethod& method
 }
 
 void PredictedCurve::Seek(int64_t iteration) {
-  if (iteration <= 0) {
-    // c_{-1} such that the recursion gives c_1 is not needed: Next() starts it.
+  position_ = iteration - iteration % kPowerInterval;
+  TakePower();
+  while (position_ < iteration) {
+    Step();
+  }
+}
+
+void PredictedCurve::TakePower() {
+  if (position_ == 0) {
+    // c_{-1} such that the recursion gives c_1 is not needed: Step() starts it.
     current_ = Vector::Ones(weights_.size());
     previous_ = Vector::Zero(weights_.size());
-    started_ = false;
     return;
   }
   for (Eigen::Index i = 0; i < weights_.size(); ++i) {
     // [c_t; c_{t-1}] = A^{t-1} [c_1; c_0]
-    const Block power = Power({current_factor_(i), -previous_factor_(i), 1, 0}, iteration - 1);
+    const Block power = Power({current_factor_(i), -previous_factor_(i), 1, 0}, position_ - 1);
     current_(i) = power.a * first_(i) + power.b;
     previous_(i) = power.c * first_(i) + power.d;
   }
-  started_ = true;
 }
 
-double PredictedCurve::Next() {
-  const double norm = current_.cwiseProduct(weights_).norm();
-  if (!started_) {
+void PredictedCurve::Step() {
+  if (++position_ % kPowerInterval == 0) {
+    TakePower();
+  } else if (position_ == 1) {
     previous_ = current_;
     current_ = first_;
-    started_ = true;
   } else {
     previous_ = current_factor_.cwiseProduct(current_) - previous_factor_.cwiseProduct(previous_);
     current_.swap(previous_);
   }
+}
+
+double PredictedCurve::Next() {
+  const double norm = current_.cwiseProduct(weights_).norm();
+  Step();
   return norm;
 }
 

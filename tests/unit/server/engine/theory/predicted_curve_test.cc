@@ -39,6 +39,25 @@ std::vector<double> Curve(PredictedCurve& curve, int count) {
   return values;
 }
 
+// So that a watch that was cut goes on with the numbers of one that was not.
+TEST(PredictedCurve, HasTheSameBitsWhereverAReaderBegins) {
+  Vector eigenvalues(3);
+  eigenvalues << 0.01, 0.37, 1;
+  const Vector weights = Vector::Ones(3);
+  for (const LinearMethod& method :
+       {LinearMethod{1.1, 0.83, 0, 1}, LinearMethod{0.9, 0.77, 1, 0.77},
+        LinearMethod{1.3, 0, 0, 1}}) {
+    PredictedCurve whole({eigenvalues, weights}, method);
+    const std::vector<double> values = Curve(whole, 300);
+    for (const int64_t begin : {0, 1, 2, 5, 63, 64, 65, 127, 128, 200, 299}) {
+      PredictedCurve part({eigenvalues, weights}, method);
+      part.Seek(begin);
+      const std::vector<double> found = Curve(part, static_cast<int>(300 - begin));
+      EXPECT_EQ(found, std::vector<double>(values.begin() + begin, values.end())) << begin;
+    }
+  }
+}
+
 TEST(PredictedCurve, StartsAtTheNormOfTheStart) {
   Vector weights(2);
   weights << 3, 4;
