@@ -8,14 +8,15 @@ namespace {
 
 // From one of its multiples to the next the recursion goes; each of them is a power. So it does not
 // matter where a reader begins.
-constexpr int64_t kPowerInterval = 64;
+constexpr int64_t kPowerInterval = 256;
 
-// [[a, b], [c, d]]
+// [[a, b], [c, d]], in extended precision: near a double root a power cancels more than the
+// recursion does.
 struct Block {
-  double a;
-  double b;
-  double c;
-  double d;
+  long double a;
+  long double b;
+  long double c;
+  long double d;
 };
 
 Block Multiply(const Block& x, const Block& y) {
@@ -72,8 +73,9 @@ void PredictedCurve::TakePower() {
   for (Eigen::Index i = 0; i < weights_.size(); ++i) {
     // [c_t; c_{t-1}] = A^{t-1} [c_1; c_0]
     const Block power = Power({current_factor_(i), -previous_factor_(i), 1, 0}, position_ - 1);
-    current_(i) = power.a * first_(i) + power.b;
-    previous_(i) = power.c * first_(i) + power.d;
+    const long double first = first_(i);
+    current_(i) = static_cast<double>(power.a * first + power.b);
+    previous_(i) = static_cast<double>(power.c * first + power.d);
   }
 }
 

@@ -13,7 +13,7 @@ class PredictedCurve {
  public:
   PredictedCurve(LinearizedStart start, const LinearMethod& method);
   // Moves to iteration t >= 0.   Cost: O(k log t) for a power of the 2x2 blocks, and some steps of
-  // the recursion, 63 at most; iterations after that cost O(k) each, with a power now and then.
+  // the recursion, 255 at most; iterations after that cost O(k) each, with a power now and then.
   void Seek(int64_t iteration);
   // |xi_t| at the current iteration, then moves one on.
   double Next();

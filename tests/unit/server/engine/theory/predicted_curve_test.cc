@@ -48,11 +48,11 @@ TEST(PredictedCurve, HasTheSameBitsWhereverAReaderBegins) {
        {LinearMethod{1.1, 0.83, 0, 1}, LinearMethod{0.9, 0.77, 1, 0.77},
         LinearMethod{1.3, 0, 0, 1}}) {
     PredictedCurve whole({eigenvalues, weights}, method);
-    const std::vector<double> values = Curve(whole, 300);
-    for (const int64_t begin : {0, 1, 2, 5, 63, 64, 65, 127, 128, 200, 299}) {
+    const std::vector<double> values = Curve(whole, 600);
+    for (const int64_t begin : {0, 1, 2, 5, 255, 256, 257, 400, 512, 599}) {
       PredictedCurve part({eigenvalues, weights}, method);
       part.Seek(begin);
-      const std::vector<double> found = Curve(part, static_cast<int>(300 - begin));
+      const std::vector<double> found = Curve(part, static_cast<int>(600 - begin));
       EXPECT_EQ(found, std::vector<double>(values.begin() + begin, values.end())) << begin;
     }
   }
