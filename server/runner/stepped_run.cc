@@ -90,10 +90,6 @@ RunResult Describe(const engine::Trainer& trainer, const engine::Progress& progr
           spec::DescribeSummary(trainer.summary(), seconds)};
 }
 
-absl::Status OutOfMemory() {
-  return absl::ResourceExhaustedError("the machine ran out of memory; the records so far are kept");
-}
-
 // Times aside, which no computation repeats.
 bool SameSummary(v1::Summary a, v1::Summary b) {
   a.clear_training_time();
@@ -172,7 +168,8 @@ void SteppedRun::Try(const Step& step) {
       result_ = status;
     }
   } catch (const std::bad_alloc&) {
-    result_ = OutOfMemory();
+    result_ =
+        absl::ResourceExhaustedError("the machine ran out of memory; the records so far are kept");
   } catch (const base::Stopped&) {
     EndStopped();
   }
@@ -199,7 +196,9 @@ void SteppedRun::End(double seconds, int64_t members) {
 
 void SteppedRun::Published(double seconds, int64_t members) { AddTime(seconds, members); }
 
-void SteppedRun::Fail(const absl::Status& error) { result_ = error; }
+void SteppedRun::Fail(const std::exception_ptr& failure) {
+  Try([&failure]() -> absl::Status { std::rethrow_exception(failure); });
+}
 
 void SteppedRun::EndStopped() {
   const absl::Status synced = context_.trace.Sync();
@@ -351,12 +350,8 @@ Runs AdvanceInStep(std::span<SteppedRun* const> runs, const base::Clock& clock) 
   Runs going;
   for (size_t k = 0; k < active.count; ++k) {
     SteppedRun* const run = active.all[k];
-    if (shares[k].ran_out_of_memory) {
-      run->Fail(OutOfMemory());
-      continue;
-    }
-    if (shares[k].stopped) {
-      run->EndStopped();
+    if (shares[k].failure != nullptr) {
+      run->Fail(shares[k].failure);
       continue;
     }
     run->End(computed - begin, members);

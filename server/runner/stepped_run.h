@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
@@ -48,10 +49,8 @@ class SteppedRun {
   void End(double seconds, int64_t members);
   // After End of all of them: how long that took.
   void Published(double seconds, int64_t members);
-  // Ends it with this error.
-  void Fail(const absl::Status& error);
-  // Ends it as it was when its last slice was shown, since it was stopped in mid-slice.
-  void EndStopped();
+  // Instead of End: ends it by what its trainer has thrown.
+  void Fail(const std::exception_ptr& failure);
 
   // Whether it has come to its end, and only Save is to be called.
   bool must_save() const { return at_end_; }
@@ -74,6 +73,9 @@ class SteppedRun {
   // Turns errors and exceptions of a step into the result.
   template <typename Step>
   void Try(const Step& step);
+  // As it was when its last slice was shown, since it was stopped in mid-slice.
+  void EndStopped();
+  // Whether nobody waits for records that are not there yet.
   bool Unwanted() const;
   absl::Status RunFirstSlice();
   engine::TrainerShare NextSlice();

@@ -1,10 +1,8 @@
 // What diagnostics cost a run by a reduced plan: processor time of the process an iteration, whole
 // runs without, with every iteration and with every hundredth diagnosed, in turns.
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,6 +13,8 @@
 #include "server/base/check.h"
 #include "server/engine/plans/plan.h"
 #include "server/engine/trainer/trainer.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/networks.h"
 
 namespace polyak::bench {
 namespace {
@@ -29,19 +29,12 @@ class NoRows : public base::RowSink {
   }
 };
 
-double Median(std::vector<double> values) {
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
 void Diagnose(benchmark::State& state, const engine::ProblemSpec& spec, int turns) {
-  const auto problem = engine::Instantiate(spec, engine::Seed{1});
-  POLYAK_CHECK(problem.ok());
+  const engine::ProblemInstance problem = InstanceOf(spec);
   const auto theory =
-      engine::Resolve(*problem, engine::PolyakMomentumSpec{}, engine::Tuning::kTheorem);
+      engine::Resolve(problem, engine::PolyakMomentumSpec{}, engine::Tuning::kTheorem);
   POLYAK_CHECK(theory.ok());
-  const engine::Experiment experiment = {*problem, theory->optimizer};
+  const engine::Experiment experiment = {problem, theory->optimizer};
   const auto plan =
       engine::ChoosePlan({engine::ExecutionPlan::kReduced, kIterations}, spec, experiment);
   POLYAK_CHECK(plan.ok());
@@ -57,11 +50,10 @@ void Diagnose(benchmark::State& state, const engine::ProblemSpec& spec, int turn
         NoRows rows;
         engine::Trainer trainer(experiment, *theory, stopping, *std::move(stepper), rows, stop,
                                 kIntervals[k]);
-        const std::clock_t start = std::clock();
+        const double start = ProcessorSeconds();
         while (trainer.Advance(kIterations).running()) {
         }
-        seconds[k].push_back(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC /
-                             kIterations);
+        seconds[k].push_back((ProcessorSeconds() - start) / kIterations);
       }
     }
   }
@@ -70,28 +62,9 @@ void Diagnose(benchmark::State& state, const engine::ProblemSpec& spec, int turn
   }
 }
 
-void DiagnosedRelu(benchmark::State& state) {
-  engine::SyntheticDataSpec data;
-  data.kind = engine::SyntheticKind::kUnitSphere;
-  data.examples = 100;
-  data.input_dimension = 784;
-  engine::ReluNetworkSpec spec;
-  spec.dataset.source = data;
-  spec.width = 65'536;
-  Diagnose(state, spec, 5);
-}
+void DiagnosedRelu(benchmark::State& state) { Diagnose(state, ReluOnSphere(65'536, 100, 784), 5); }
 
-void DiagnosedDeepLinear(benchmark::State& state) {
-  engine::SyntheticDataSpec data;
-  data.examples = 50;
-  data.input_dimension = 20;
-  data.output_dimension = 10;
-  engine::DeepLinearNetworkSpec spec;
-  spec.dataset.source = data;
-  spec.width = 1'000'000'000;
-  spec.depth = 10;
-  Diagnose(state, spec, 5);
-}
+void DiagnosedDeepLinear(benchmark::State& state) { Diagnose(state, DeepLinear(1'000'000'000), 5); }
 
 BENCHMARK(DiagnosedRelu)->Iterations(1)->Unit(benchmark::kMillisecond);
 BENCHMARK(DiagnosedDeepLinear)->Iterations(1)->Unit(benchmark::kMillisecond);

@@ -3,7 +3,6 @@
 // constants that come from here (docs/reduced-plans.md, section 3).
 
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,20 +14,19 @@
 #include "server/engine/plans/gram_coordinates.h"
 #include "server/engine/plans/plan.h"
 #include "server/engine/theory/theory.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/networks.h"
 
 namespace polyak::bench {
 namespace {
 
-double ProcessorSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
 void CompareForms(benchmark::State& state, const engine::ReluNetworkSpec& spec,
                   int64_t iterations) {
-  const auto problem = engine::Instantiate(spec, engine::Seed{1});
-  POLYAK_CHECK(problem.ok());
+  const engine::ProblemInstance problem = InstanceOf(spec);
   const auto theory =
-      engine::Resolve(*problem, engine::PolyakMomentumSpec{}, engine::Tuning::kTheorem);
+      engine::Resolve(problem, engine::PolyakMomentumSpec{}, engine::Tuning::kTheorem);
   POLYAK_CHECK(theory.ok());
-  const auto instance = std::get<std::shared_ptr<const engine::ReluNetworkInstance>>(*problem);
+  const auto instance = std::get<std::shared_ptr<const engine::ReluNetworkInstance>>(problem);
   const engine::LinearMethod method = engine::LinearForm(theory->optimizer);
   for (auto _ : state) {
     engine::EventDrivenNetwork events(instance, method);
@@ -59,14 +57,7 @@ void CompareForms(benchmark::State& state, const engine::ReluNetworkSpec& spec,
 }
 
 void FormsOfSphere(benchmark::State& state) {
-  engine::SyntheticDataSpec data;
-  data.kind = engine::SyntheticKind::kUnitSphere;
-  data.examples = state.range(1);
-  data.input_dimension = state.range(2);
-  engine::ReluNetworkSpec spec;
-  spec.dataset.source = data;
-  spec.width = state.range(0);
-  CompareForms(state, spec, 100);
+  CompareForms(state, ReluOnSphere(state.range(0), state.range(1), state.range(2)), 100);
 }
 BENCHMARK(FormsOfSphere)
     ->Args({65'536, 100, 784})

@@ -1,11 +1,10 @@
 // What one iteration of a deep linear network costs in its invariant subspaces, whatever its width,
 // and by DENSE. The networks take turns, so that a busy moment of the machine meets all of them.
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "benchmark/benchmark.h"
@@ -13,44 +12,30 @@
 #include "server/engine/plans/dense.h"
 #include "server/engine/plans/invariant_subspace.h"
 #include "server/engine/theory/theory.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/networks.h"
 
 namespace polyak::bench {
 namespace {
 
-using Seconds = std::chrono::duration<double>;
-
 // L = 10, d_x = 20, d_y = 10, n = 50, Polyak with the theorem's parameters.
 engine::Experiment Network(int64_t width) {
-  engine::SyntheticDataSpec data;
-  data.examples = 50;
-  data.input_dimension = 20;
-  data.output_dimension = 10;
-  data.condition_number = 3;
-  engine::DeepLinearNetworkSpec spec;
-  spec.dataset.source = data;
-  spec.width = width;
-  spec.depth = 10;
-  const auto instance = engine::Instantiate(spec, engine::Seed{1});
-  POLYAK_CHECK(instance.ok());
+  engine::DeepLinearNetworkSpec spec = DeepLinear(width);
+  std::get<engine::SyntheticDataSpec>(spec.dataset.source).condition_number = 3;
+  const engine::ProblemInstance instance = InstanceOf(spec);
   const auto theory =
-      engine::Resolve(*instance, engine::PolyakMomentumSpec{}, engine::Tuning::kTheorem);
+      engine::Resolve(instance, engine::PolyakMomentumSpec{}, engine::Tuning::kTheorem);
   POLYAK_CHECK(theory.ok());
-  return {*instance, theory->optimizer};
+  return {instance, theory->optimizer};
 }
 
 double SecondsPerIteration(engine::Stepper& stepper, int iterations) {
-  const auto start = std::chrono::steady_clock::now();
+  const double start = WallSeconds();
   for (int t = 0; t < iterations; ++t) {
     benchmark::DoNotOptimize(stepper.Observe());
     stepper.Step();
   }
-  return Seconds(std::chrono::steady_clock::now() - start).count() / iterations;
-}
-
-double Median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
+  return (WallSeconds() - start) / iterations;
 }
 
 void DeepLinearInItsSubspaces(benchmark::State& state) {

@@ -24,6 +24,7 @@
 #include "client/cpp/client.h"
 #include "grpcpp/grpcpp.h"
 #include "server/base/check.h"
+#include "tests/bench/measure.h"
 #include "tests/bench/server_probe.h"
 #include "tests/support/process.h"
 

@@ -51,11 +51,4 @@ double ResidentBytes(pid_t process) { return StatusBytes(process, "VmRSS"); }
 
 double PeakBytes(pid_t process) { return StatusBytes(process, "VmHWM"); }
 
-double Median(std::vector<double> values) {
-  POLYAK_CHECK(!values.empty());
-  std::sort(values.begin(), values.end());
-  const size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
 }  // namespace polyak::bench

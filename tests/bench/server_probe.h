@@ -20,7 +20,4 @@ ThreadUse UseOfThreads(pid_t process, const std::string& name);
 double ResidentBytes(pid_t process);
 double PeakBytes(pid_t process);
 
-// values: at least one.
-double Median(std::vector<double> values);
-
 }  // namespace polyak::bench

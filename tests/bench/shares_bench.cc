@@ -3,28 +3,22 @@
 // (machine_limits.h). Cases and limits take turns; a share is that of one turn, and the median
 // over turns counts. Seconds are those of the wall.
 
-#include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "benchmark/benchmark.h"
-#include "server/base/check.h"
 #include "server/base/parallel.h"
-#include "server/engine/linalg/tile_kernels.h"
 #include "server/engine/plans/dense.h"
 #include "tests/bench/machine_limits.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/networks.h"
+#include "tests/bench/sweep_product.h"
 #include "tests/support/problems.h"
 
 namespace polyak::bench {
 namespace {
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 // What one call of `work` needs at least.
 struct Need {
@@ -38,12 +32,11 @@ void Share(benchmark::State& state, const Need& need, const std::function<void()
   constexpr int kTurns = 9;
   constexpr double kSeconds = 0.1;  // of a turn at least
   const auto seconds_of = [&work](int repeats) {
-    const auto begin = std::chrono::steady_clock::now();
+    const double begin = WallSeconds();
     for (int k = 0; k < repeats; ++k) {
       work();
     }
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() /
-           repeats;
+    return (WallSeconds() - begin) / repeats;
   };
   work();
   const int repeats = static_cast<int>(kSeconds / seconds_of(1)) + 1;
@@ -94,23 +87,12 @@ void ShareOfMatrixVector(benchmark::State& state) {
 }
 BENCHMARK(ShareOfMatrixVector)->Arg(1000)->Arg(4000)->Iterations(1)->Unit(benchmark::kSecond);
 
-// The product of a sweep of 64 jobs.
+// The product of a sweep.
 void ShareOfSweepProduct(benchmark::State& state) {
-  constexpr int kTogether = 64;
-  const Eigen::Index size = state.range(0);
-  const engine::Matrix matrix = testing_support::NormalEntries(1, size, size);
-  const engine::Matrix vectors = testing_support::NormalEntries(2, size, kTogether);
-  engine::Matrix products(size, kTogether);
-  std::vector<const double*> sources;
-  std::vector<double*> places;
-  for (int c = 0; c < kTogether; ++c) {
-    sources.push_back(vectors.col(c).data());
-    places.push_back(products.col(c).data());
-  }
-  const double operations = 2.0 * kTogether * static_cast<double>(size) * static_cast<double>(size);
-  Share(state, {1, operations, 0, 0}, [&] {
-    engine::WidestTileKernels().matrix_products(size, matrix.data(), kTogether, sources.data(),
-                                                places.data());
+  const auto size = static_cast<double>(state.range(0));
+  SweepProduct product(state.range(0));
+  Share(state, {1, 2 * SweepProduct::kTogether * size * size, 0, 0}, [&] {
+    product.Compute(SweepProduct::kTogether);
     benchmark::ClobberMemory();
   });
 }
@@ -121,42 +103,24 @@ BENCHMARK(ShareOfSweepProduct)
     ->Iterations(1)
     ->Unit(benchmark::kSecond);
 
-// L = 10, d_x = 20, d_y = 10, n = 50, Gaussian start: W is read once for what comes from above, and
-// W and M are read and written once.
+// Gaussian start: W is read once for what comes from above, and W and M are read and written once.
 void ShareOfDeepLinear(benchmark::State& state) {
-  engine::SyntheticDataSpec data;
-  data.examples = 50;
-  data.input_dimension = 20;
-  data.output_dimension = 10;
-  engine::DeepLinearNetworkSpec spec;
-  spec.dataset.source = data;
-  spec.width = state.range(0);
-  spec.depth = 10;
+  engine::DeepLinearNetworkSpec spec = DeepLinear(state.range(0));
   spec.initialization = engine::DeepLinearInitialization::kGaussian;
-  const auto network = engine::Instantiate(spec, engine::Seed{1});
-  POLYAK_CHECK(network.ok());
   const double entries = 8 * static_cast<double>(spec.width) * static_cast<double>(spec.width);
   const Need need = {base::PartsThatPay(2), entries * (2 * (2 * 10 + 20) + 4), 8 * entries,
                      4 * 8 * entries};
-  ShareOfIteration(state, need, *network);
+  ShareOfIteration(state, need, InstanceOf(spec));
 }
 BENCHMARK(ShareOfDeepLinear)->Arg(2048)->Iterations(1)->Unit(benchmark::kSecond);
 
 // Arguments: m, n, d. W and M are read and written once.
 void ShareOfRelu(benchmark::State& state) {
-  engine::SyntheticDataSpec data;
-  data.kind = engine::SyntheticKind::kUnitSphere;
-  data.examples = state.range(1);
-  data.input_dimension = state.range(2);
-  engine::ReluNetworkSpec spec;
-  spec.dataset.source = data;
-  spec.width = state.range(0);
-  const auto network = engine::Instantiate(spec, engine::Seed{1});
-  POLYAK_CHECK(network.ok());
+  const engine::ReluNetworkSpec spec = ReluOnSphere(state.range(0), state.range(1), state.range(2));
   const double entries = static_cast<double>(spec.width) * static_cast<double>(state.range(2));
   const Need need = {base::PartsThatPay(2), entries * (4 * static_cast<double>(state.range(1)) + 4),
                      0, 4 * 8 * entries};
-  ShareOfIteration(state, need, *network);
+  ShareOfIteration(state, need, InstanceOf(spec));
 }
 BENCHMARK(ShareOfRelu)
     ->Args({16'384, 100, 64})

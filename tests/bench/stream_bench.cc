@@ -8,7 +8,6 @@
 #include "tests/bench/stream_bench.h"
 
 #include <grpcpp/grpcpp.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +23,7 @@
 #include "client/cpp/client.h"
 #include "polyak/v1/training_service.grpc.pb.h"
 #include "server/base/check.h"
+#include "tests/bench/measure.h"
 #include "tests/bench/server_probe.h"
 #include "tests/support/process.h"
 
@@ -110,11 +110,6 @@ class Counter : public client::WatchHandler {
 
  private:
   using Clock = std::chrono::steady_clock;
-  static double ProcessorSeconds() {
-    timespec used{};
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
-  }
   Clock::time_point start_;
   Clock::time_point end_;
   double used_at_start_ = 0;

@@ -4,17 +4,17 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <vector>
 
 #include "benchmark/benchmark.h"
 #include "server/base/check.h"
-#include "server/engine/linalg/tile_kernels.h"
 #include "server/runner/prepare.h"
 #include "server/runner/stepped_run.h"
 #include "server/storage/memory_run_store.h"
 #include "server/storage/memory_trace.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/sweep_product.h"
 #include "tests/support/problems.h"
 
 namespace polyak::bench {
@@ -94,14 +94,8 @@ double RunAll(const std::vector<Prepared>& jobs, size_t together) {
   return losses;
 }
 
-// Processor time of the process, which has one thread that works: other processes take none of it.
-double Now() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-double SecondsSince(double start) { return Now() - start; }
-
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
+// Processor time, of one thread that works: other processes take none of it.
+double SecondsSince(double start) { return ProcessorSeconds() - start; }
 
 void SweepTogether(benchmark::State& state) {
   constexpr int kTurns = 5;
@@ -113,17 +107,17 @@ void SweepTogether(benchmark::State& state) {
   std::vector<double> ratios;
   for (auto _ : state) {
     for (int turn = 0; turn < kTurns; ++turn) {
-      double start = Now();
+      double start = ProcessorSeconds();
       const auto alone = PrepareAll(specs, nullptr);
       prepare_each.push_back(SecondsSince(start));
-      start = Now();
+      start = ProcessorSeconds();
       const double losses = RunAll(alone, 1);
       run_alone.push_back(SecondsSince(start));
-      start = Now();
+      start = ProcessorSeconds();
       runner::KnownProblems known;
       const auto shared = PrepareAll(specs, &known);
       prepare_shared.push_back(SecondsSince(start));
-      start = Now();
+      start = ProcessorSeconds();
       POLYAK_CHECK(RunAll(shared, runner::kGroupMax) == losses);
       run_together.push_back(SecondsSince(start));
       ratios.push_back((prepare_each.back() + run_alone.back()) /
@@ -141,25 +135,14 @@ BENCHMARK(SweepTogether)->Iterations(1)->Unit(benchmark::kSecond);
 // The product of a matrix with one vector and with 64, beside Eigen's with one.
 void MatrixProducts(benchmark::State& state) {
   constexpr int kTurns = 101;
-  constexpr int kTogether = 64;
-  const Eigen::Index size = state.range(0);
-  const engine::Matrix matrix = testing_support::NormalEntries(1, size, size);
-  const engine::Matrix vectors = testing_support::NormalEntries(2, size, kTogether);
-  engine::Matrix products(size, kTogether);
-  std::vector<const double*> sources;
-  std::vector<double*> places;
-  for (int c = 0; c < kTogether; ++c) {
-    sources.push_back(vectors.col(c).data());
-    places.push_back(products.col(c).data());
-  }
-  const engine::TileKernels& kernels = engine::WidestTileKernels();
+  const int64_t size = state.range(0);
+  SweepProduct product(size);
   const auto repeats =
-      static_cast<int>(std::max<Eigen::Index>(1, 20'000'000 / (size * size * kTogether)));
+      static_cast<int>(std::max<int64_t>(1, 20'000'000 / (size * size * SweepProduct::kTogether)));
   const auto time = [&](const auto& compute) {
-    const double start = Now();
+    const double start = ProcessorSeconds();
     for (int k = 0; k < repeats; ++k) {
       compute();
-      benchmark::DoNotOptimize(products.data());
       benchmark::ClobberMemory();
     }
     return SecondsSince(start) / repeats;
@@ -171,14 +154,10 @@ void MatrixProducts(benchmark::State& state) {
   std::vector<double> many_ratios;
   for (auto _ : state) {
     for (int turn = 0; turn < kTurns; ++turn) {
-      eigen.push_back(time([&] { products.col(0).noalias() = matrix * vectors.col(0); }));
-      one.push_back(time(
-          [&] { kernels.matrix_products(size, matrix.data(), 1, sources.data(), places.data()); }));
-      many.push_back(time([&] {
-                       kernels.matrix_products(size, matrix.data(), kTogether, sources.data(),
-                                               places.data());
-                     }) /
-                     kTogether);
+      eigen.push_back(time([&] { product.ComputeByEigen(); }));
+      one.push_back(time([&] { product.Compute(1); }));
+      many.push_back(time([&] { product.Compute(SweepProduct::kTogether); }) /
+                     SweepProduct::kTogether);
       one_ratios.push_back(eigen.back() / one.back());
       many_ratios.push_back(eigen.back() / many.back());
     }

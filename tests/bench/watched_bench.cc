@@ -14,6 +14,7 @@
 #include "benchmark/benchmark.h"
 #include "client/cpp/client.h"
 #include "server/base/check.h"
+#include "tests/bench/measure.h"
 #include "tests/bench/server_probe.h"
 #include "tests/support/process.h"
 

@@ -1,10 +1,9 @@
 #include "server/engine/trainer/advance_together.h"
 
 #include <array>
-#include <new>
+#include <exception>
 
 #include "server/base/check.h"
-#include "server/base/stop_token.h"
 #include "server/engine/linalg/tile_kernels.h"
 
 namespace polyak::engine {
@@ -48,19 +47,15 @@ class Products {
   std::array<double*, kTogetherMax> products_;
 };
 
-// One member's part of a record, which is what may need memory.
+// One member's part of a record: what it throws is nobody else's.
 template <typename Part>
 void Try(TrainerShare& share, const Part& part) {
   try {
     part();
-  } catch (const std::bad_alloc&) {
-    share.ran_out_of_memory = true;
-  } catch (const base::Stopped&) {
-    share.stopped = true;
+  } catch (...) {
+    share.failure = std::current_exception();
   }
 }
-
-bool Failed(const TrainerShare& share) { return share.ran_out_of_memory || share.stopped; }
 
 struct Active {
   TrainerShare* share;
@@ -85,7 +80,7 @@ void AdvanceTogether(std::span<TrainerShare> shares) {
     size_t kept = 0;
     for (size_t k = 0; k < count; ++k) {
       const TrainerShare& share = *active[k].share;
-      if (active[k].left > 0 && !Failed(share) && share.trainer->progress().running()) {
+      if (active[k].left > 0 && share.failure == nullptr && share.trainer->progress().running()) {
         active[kept++] = {active[k].share, active[k].left - 1};
       }
     }
@@ -100,7 +95,7 @@ void AdvanceTogether(std::span<TrainerShare> shares) {
     products.Compute();
     for (size_t k = 0; k < count; ++k) {
       TrainerShare& share = *active[k].share;
-      if (!Failed(share)) {
+      if (share.failure == nullptr) {
         Try(share, [&] { share.trainer->End(); });
       }
     }

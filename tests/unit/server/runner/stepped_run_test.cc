@@ -128,6 +128,22 @@ class RunsInStep : public ::testing::Test {
     EXPECT_TRUE(Records(*member.trace) == expected_records_[k]) << k;
   }
 
+  void ExpectAllButOneAsAlone(std::vector<Member>& members, size_t one) {
+    for (size_t k = 0; k < members.size(); ++k) {
+      if (k != one) {
+        ExpectAsAlone(members[k], k);
+      }
+    }
+  }
+  void ReplaceStepper(size_t k, decltype(engine::PlanEntry::make) make) {
+    auto job = std::make_shared<PreparedJob>(*prepared_[k]);
+    replaced_ = *job->plan.entry;
+    replaced_.make = make;
+    job->plan.entry = &replaced_;
+    prepared_[k] = job;
+  }
+
+  engine::PlanEntry replaced_;
   KnownProblems known_;
   testing_support::SimulatedDisk disk_;
   FaultyFileSystem files_{disk_};
@@ -287,24 +303,25 @@ TEST_F(RunsInStep, OneThatIsResumedAndFindsNoRoomEndsWithWhatItHas) {
 TEST_F(RunsInStep, OneThatFailsEndsWithItsErrorAndTheOthersGoOn) {
   auto members = OpenAll();
   AdvanceAll(members);
-  members[3].run->Fail(absl::UnavailableError("broken"));
+  FaultyFileSystem::Rule broken;
+  broken.call = FaultyFileSystem::Call::kWrite;
+  broken.path = "together-3";
+  const size_t rule = files_.AddRule(broken);
   while (AdvanceAll(members)) {
   }
+  EXPECT_EQ(files_.fired(rule), 1);
   EXPECT_TRUE(absl::IsUnavailable(members[3].run->TakeResult().status()));
-  for (size_t k = 0; k < members.size(); ++k) {
-    if (k != 3) {
-      ExpectAsAlone(members[k], k);
-    }
-  }
+  ExpectAllButOneAsAlone(members, 3);
 }
 
-// Ends as memory does, in the fifth step.
-class HungryStepper : public engine::ScriptedStepper {
+// Throws in the fifth step.
+template <typename Failure>
+class FailingStepper : public engine::ScriptedStepper {
  public:
-  HungryStepper() : ScriptedStepper(engine::Residuals({2, 1}), calls_) {}
+  FailingStepper() : ScriptedStepper(engine::Residuals({2, 1}), calls_) {}
   void Step() override {
     if (calls_.stepped == 4) {
-      throw std::bad_alloc();
+      throw Failure();
     }
     ScriptedStepper::Step();
   }
@@ -313,51 +330,25 @@ class HungryStepper : public engine::ScriptedStepper {
   Calls calls_;
 };
 
+template <typename Failure>
+absl::StatusOr<std::unique_ptr<engine::Stepper>> MakeFailing(const engine::Experiment& /*of*/,
+                                                             const base::StopWish& /*stops*/) {
+  return std::make_unique<FailingStepper<Failure>>();
+}
+
 TEST_F(RunsInStep, OneThatRunsOutOfMemoryEndsWithItsErrorAndTheOthersGoOn) {
-  engine::PlanEntry hungry = *prepared_[3]->plan.entry;
-  hungry.make = [](const engine::Experiment&,
-                   const base::StopWish&) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
-    return std::make_unique<HungryStepper>();
-  };
-  auto job = std::make_shared<PreparedJob>(*prepared_[3]);
-  job->plan.entry = &hungry;
-  prepared_[3] = job;
+  ReplaceStepper(3, MakeFailing<std::bad_alloc>);
   auto members = OpenAll();
   while (AdvanceAll(members)) {
   }
   EXPECT_TRUE(absl::IsResourceExhausted(members[3].run->TakeResult().status()));
   EXPECT_LE(members[3].trace->row_count(), 5);
-  for (size_t k = 0; k < members.size(); ++k) {
-    if (k != 3) {
-      ExpectAsAlone(members[k], k);
-    }
-  }
+  ExpectAllButOneAsAlone(members, 3);
 }
 
-// Is told to stop in the fifth step, where it would have to draw its start again.
-class StoppedStepper : public engine::ScriptedStepper {
- public:
-  StoppedStepper() : ScriptedStepper(engine::Residuals({2, 1}), calls_) {}
-  void Step() override {
-    if (calls_.stepped == 4) {
-      throw base::Stopped();
-    }
-    ScriptedStepper::Step();
-  }
-
- private:
-  Calls calls_;
-};
-
+// It would have to draw its start again, and is told to stop.
 TEST_F(RunsInStep, OneThatIsStoppedInMidSliceEndsWithWhatWasShown) {
-  engine::PlanEntry stopped = *prepared_[3]->plan.entry;
-  stopped.make = [](const engine::Experiment&,
-                    const base::StopWish&) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
-    return std::make_unique<StoppedStepper>();
-  };
-  auto job = std::make_shared<PreparedJob>(*prepared_[3]);
-  job->plan.entry = &stopped;
-  prepared_[3] = job;
+  ReplaceStepper(3, MakeFailing<base::Stopped>);
   auto members = OpenAll();
   while (AdvanceAll(members)) {
   }
@@ -368,25 +359,19 @@ TEST_F(RunsInStep, OneThatIsStoppedInMidSliceEndsWithWhatWasShown) {
   EXPECT_LE(result->records, 5);
   EXPECT_EQ(members[3].trace->row_count(), result->records);
   EXPECT_EQ(result->summary.iterations(), result->records - 1);
-  for (size_t k = 0; k < members.size(); ++k) {
-    if (k != 3) {
-      ExpectAsAlone(members[k], k);
-    }
-  }
+  ExpectAllButOneAsAlone(members, 3);
 }
 
 // Asks as a start that takes long does.
 TEST_F(RunsInStep, OneThatIsNotWantedBeforeItsStartIsThereHasNoRecord) {
-  engine::PlanEntry slow = *prepared_[3]->plan.entry;
-  slow.make = [](const engine::Experiment&,
-                 const base::StopWish& stops) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
-    while (true) {
-      base::ThrowIfStopped(stops);
-    }
-  };
-  auto job = std::make_shared<PreparedJob>(*prepared_[3]);
-  job->plan.entry = &slow;
-  prepared_[3] = job;
+  ReplaceStepper(
+      3,
+      [](const engine::Experiment&,
+         const base::StopWish& stops) -> absl::StatusOr<std::unique_ptr<engine::Stepper>> {
+        while (true) {
+          base::ThrowIfStopped(stops);
+        }
+      });
   Member member = Open(3, "slow", clock_);
   std::thread canceller([&member] { member.stop->RequestStop(); });
   SteppedRun* const run = member.run.get();

@@ -214,9 +214,9 @@ TEST(AdvanceTogether, OneThatRunsOutOfMemoryEndsAloneInAStepAndInAnObservation) 
                    rows, stop);
     std::vector<TrainerShare> shares = {{&first.trainer, 10}, {&hungry, 10}, {&last.trainer, 10}};
     AdvanceTogether(shares);
-    EXPECT_FALSE(shares[0].ran_out_of_memory);
-    EXPECT_TRUE(shares[1].ran_out_of_memory);
-    EXPECT_FALSE(shares[2].ran_out_of_memory);
+    EXPECT_EQ(shares[0].failure, nullptr);
+    EXPECT_THROW(std::rethrow_exception(shares[1].failure), std::bad_alloc);
+    EXPECT_EQ(shares[2].failure, nullptr);
     EXPECT_EQ(first.rows.residual_norm, (std::vector<double>{4, 3, 2, 1}));
     EXPECT_EQ(last.rows.residual_norm, (std::vector<double>{8, 7, 6, 5, 4}));
     EXPECT_EQ(rows.residual_norm,
