@@ -12,7 +12,7 @@ grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto dataset = datasets_.Get(request->name());
   if (dataset.ok()) {
-    *response->mutable_dataset() = *std::move(dataset);
+    *response->mutable_dataset() = std::move(*dataset);
   }
   reactor->Finish(ToGrpcStatus(dataset.status()));
   return reactor;
@@ -24,7 +24,7 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   auto page = datasets_.List(*request);
   if (page.ok()) {
-    *response = *std::move(page);
+    *response = std::move(*page);
   }
   reactor->Finish(ToGrpcStatus(page.status()));
   return reactor;
