@@ -112,6 +112,11 @@ class JobsTest : public ::testing::Test {
   storage::JobSnapshot WaitForRows(const std::string& name) {
     return WaitUntil(name, [](const v1::TrainingJob& /*job*/, int64_t rows) { return rows > 0; });
   }
+  // All of them, as text to compare.
+  std::string RecordsOf(const std::string& id) {
+    const auto reader = (*Find("trainingJobs/" + id))->reader();
+    return testing::PrintToString(reader->Read(0, reader->row_count(), 1)->columns);
+  }
 
   JobsOptions options_;
   base::SystemClock clock_;

@@ -1,16 +1,20 @@
 // Which jobs a worker takes at once, and what becomes of them.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "server/base/mutex.h"
 #include "server/runner/prepare.h"
 #include "server/spec/parse_training_job.h"
 #include "server/storage/memory_trace.h"
@@ -57,10 +61,6 @@ class GroupTest : public JobsTest {
   void Release() { ASSERT_TRUE(Cancel("trainingJobs/endless").ok()); }
   v1::TrainingJob::State StateOf(const std::string& id) {
     return (*Get("trainingJobs/" + id))->state();
-  }
-  std::string RecordsOf(const std::string& id) {
-    const auto reader = (*Find("trainingJobs/" + id))->reader();
-    return testing::PrintToString(reader->Read(0, reader->row_count(), 1)->columns);
   }
   void ExpectRunning(const std::string& id) {
     (void)WaitForRows("trainingJobs/" + id);
@@ -227,32 +227,47 @@ TEST_F(GroupTest, NoMoreRunAtOnceThanTheServerHasFileDescriptorsFor) {
   ExpectCancelled("c");
 }
 
-// A disk that has no room for records, and tells of every trace that a run opens.
+// A disk that has no room for records, or fails, and tells of every trace that a run opens.
 class StrangeRunStore : public storage::MemoryRunStore {
  public:
   StrangeRunStore() : storage::MemoryRunStore(engine::kTraceColumns) {}
   absl::StatusOr<std::shared_ptr<storage::Trace>> OpenTrace(const v1::TrainingJob& job) override {
-    if (job.state() == v1::TrainingJob::STATE_RUNNING) {
-      on_open(job);  // not who looks at one that has ended
+    if (!job.has_end_time()) {
+      on_open(job);
     }
-    return std::make_shared<TraceOnIt>(is_full);
+    const base::MutexLock lock(&mutex_);
+    std::shared_ptr<storage::Trace>& newest = newest_[job.uid()];
+    if (newest == nullptr || !job.has_end_time()) {  // else somebody reads its records
+      newest = std::make_shared<TraceOnIt>(*this, job.name());
+    }
+    return newest;
   }
   std::function<void(const v1::TrainingJob&)> on_open = [](const v1::TrainingJob& /*job*/) {};
+  // What it answers to records of this job, in whatever trace; only one worker may run.
+  std::function<absl::Status(const std::string& name)> on_publish =
+      [](const std::string& /*name*/) { return absl::OkStatus(); };
   std::atomic<bool> is_full = false;
 
  private:
   class TraceOnIt : public storage::MemoryTrace {
    public:
-    explicit TraceOnIt(const std::atomic<bool>& is_full)
-        : storage::MemoryTrace(engine::kTraceColumns), is_full_(is_full) {}
+    TraceOnIt(const StrangeRunStore& disk, std::string name)
+        : storage::MemoryTrace(engine::kTraceColumns), disk_(disk), name_(std::move(name)) {}
     absl::Status Publish(double elapsed_seconds) override {
-      return is_full_ ? absl::ResourceExhaustedError("no space for records")
-                      : storage::MemoryTrace::Publish(elapsed_seconds);
+      if (disk_.is_full) {
+        return absl::ResourceExhaustedError("no space for records");
+      }
+      const absl::Status answer = disk_.on_publish(name_);
+      return answer.ok() ? storage::MemoryTrace::Publish(elapsed_seconds) : answer;
     }
 
    private:
-    const std::atomic<bool>& is_full_;
+    const StrangeRunStore& disk_;
+    const std::string name_;
   };
+
+  base::Mutex mutex_;
+  std::map<std::string, std::shared_ptr<storage::Trace>> newest_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Jobs that an earlier server left, which are all in the queue before the first is taken. One
@@ -366,6 +381,65 @@ TEST_F(LeftGroupTest, WhoIsCancelledBeforeItsTurnDoesNotBegin) {
   EXPECT_EQ(cancelled->state(), v1::TrainingJob::STATE_CANCELLED);
   EXPECT_FALSE(cancelled->has_start_time());
   EXPECT_EQ(opened, (std::vector<std::string>{"trainingJobs/a", "trainingJobs/c"}));
+}
+
+// Answers errors to the records of one job, so many times, from its second slice on.
+auto FailingAt(const std::string& job, absl::Status error, int times) {
+  auto left = std::make_shared<int>(times);
+  auto slices = std::make_shared<int>(0);
+  return [=](const std::string& name) {
+    if (name != job || ++*slices == 1 || *left == 0) {
+      return absl::OkStatus();
+    }
+    --*left;
+    return error;
+  };
+}
+
+TEST_F(LeftGroupTest, OneWhoseDiskFailsForAMomentIsTriedAgainAndTheOthersGoOn) {
+  runs_.on_publish = FailingAt("trainingJobs/b", absl::UnavailableError("bad cable"), 2);
+  std::vector<std::string> opened;
+  runs_.on_open = [&](const v1::TrainingJob& job) { opened.push_back(job.name()); };
+  StoreAll({"a", "b", "c"}, 2000);
+  ASSERT_EQ(jobs_->Recover().value(), 3);
+  for (const std::string id : {"a", "b", "c"}) {
+    const auto ended = WaitForEnd("trainingJobs/" + id);
+    EXPECT_EQ(ended->state(), v1::TrainingJob::STATE_SUCCEEDED) << ended->DebugString();
+    EXPECT_EQ(ended->summary().iterations(), 2000);
+  }
+  EXPECT_EQ(std::ranges::count(opened, "trainingJobs/a"), 1);
+  EXPECT_GE(std::ranges::count(opened, "trainingJobs/b"), 3);
+  EXPECT_EQ(std::ranges::count(opened, "trainingJobs/c"), 1);
+  EXPECT_EQ(RecordsOf("b"), RecordsOf("a"));  // of the same spec
+}
+
+TEST_F(LeftGroupTest, OneWhoseDiskStaysBrokenFailsAndTheOthersGoOn) {
+  runs_.on_publish = FailingAt("trainingJobs/b", absl::UnavailableError("bad cable"), 1000);
+  StoreAll({"a", "b", "c"}, 2000);
+  ASSERT_EQ(jobs_->Recover().value(), 3);
+  const auto failed = WaitForEnd("trainingJobs/b");
+  EXPECT_EQ(failed->state(), v1::TrainingJob::STATE_FAILED);
+  EXPECT_EQ(failed->error().code(), static_cast<int>(absl::StatusCode::kUnavailable));
+  EXPECT_EQ(failed->error().message(), "bad cable");
+  for (const std::string id : {"a", "c"}) {
+    const auto ended = WaitForEnd("trainingJobs/" + id);
+    EXPECT_EQ(ended->state(), v1::TrainingJob::STATE_SUCCEEDED);
+    EXPECT_EQ(ended->summary().iterations(), 2000);
+  }
+}
+
+TEST_F(LeftGroupTest, OneWhoseRunAnotherAttemptHasIsLeftToItAndTheOthersGoOn) {
+  runs_.on_publish = FailingAt("trainingJobs/b", absl::AbortedError("another attempt"), 1);
+  StoreAll({"a", "b", "c"}, 2000);
+  ASSERT_EQ(jobs_->Recover().value(), 3);
+  for (const std::string id : {"a", "c"}) {
+    const auto ended = WaitForEnd("trainingJobs/" + id);
+    EXPECT_EQ(ended->state(), v1::TrainingJob::STATE_SUCCEEDED);
+    EXPECT_EQ(ended->summary().iterations(), 2000);
+  }
+  const auto left = *Get("trainingJobs/b");
+  EXPECT_EQ(left->state(), v1::TrainingJob::STATE_RUNNING);
+  EXPECT_FALSE(left->has_end_time());
 }
 
 // Each look at this clock is longer than all preparations of a pass may take.

@@ -269,10 +269,10 @@ class UnreadableDataTest : public JobsTest {
     jobs_ = std::make_unique<Jobs>(options_, store_, runs_, JobsTest::clock_);
   }
   // A job as an earlier server left it.
-  void Recover(v1::TrainingJob::State state) {
+  void Store(const std::string& id, v1::TrainingJob::State state) {
     auto form = std::make_shared<v1::TrainingJob>();
-    form->set_name("trainingJobs/a");
-    form->set_uid("a-uid");
+    form->set_name("trainingJobs/" + id);
+    form->set_uid(id + "-uid");
     *form->mutable_spec() = Spec(R"pb(
       quadratic {
         least_squares {
@@ -281,9 +281,13 @@ class UnreadableDataTest : public JobsTest {
         }
       }
       optimizer { gradient_descent { step_size: 0.1 } }
+      plan: EXECUTION_PLAN_DENSE
       stopping { max_iterations: 20 })pb");
     form->set_state(state);
     store_.Insert(form, {}, [](const absl::Status& status) { EXPECT_TRUE(status.ok()); });
+  }
+  void Recover(v1::TrainingJob::State state) {
+    Store("a", state);
     EXPECT_EQ(jobs_->Recover().value(), 1);
   }
 
@@ -302,6 +306,23 @@ TEST_F(UnreadableDataTest, TheJobRunsWhenItsDataCanBeReadAgain) {
   EXPECT_EQ(ended->computations_size(), 1);
   EXPECT_EQ(datasets_.reads, 21);
   EXPECT_GE(clock_.MonotonicSeconds(), 1020) << "tried again without a pause";
+}
+
+// They are of the same data, so the one worker takes them at once: whoever has its data runs.
+TEST_F(UnreadableDataTest, OfJobsInStepThoseAreTriedAgainWhoseDataCouldNotBeRead) {
+  datasets_.failures = 4;
+  for (const std::string id : {"a", "b", "c"}) {
+    Store(id, v1::TrainingJob::STATE_QUEUED);
+  }
+  EXPECT_EQ(jobs_->Recover().value(), 3);
+  for (const std::string id : {"a", "b", "c"}) {
+    const auto ended = WaitForEnd("trainingJobs/" + id);
+    EXPECT_EQ(ended->state(), v1::TrainingJob::STATE_SUCCEEDED) << ended->DebugString();
+    EXPECT_EQ(ended->summary().iterations(), 20);
+    EXPECT_EQ(ended->pause_reason(), "");
+  }
+  EXPECT_EQ(datasets_.reads, 7);  // none is read again by who has them
+  EXPECT_EQ(RecordsOf("c"), RecordsOf("a"));
 }
 
 // There is one worker.
