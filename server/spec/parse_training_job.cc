@@ -5,6 +5,7 @@
 #include "server/spec/parse_optimizer.h"
 #include "server/spec/parse_problem.h"
 #include "server/spec/parse_stopping.h"
+#include "server/spec/unknown_fields.h"
 
 namespace polyak::spec {
 namespace {
@@ -69,6 +70,7 @@ std::optional<ExperimentSpec> ParsePreparablePart(const v1::TrainingJobSpec& mes
 std::optional<ExperimentSpec> ParseTrainingJobSpec(const v1::TrainingJobSpec& message,
                                                    const Limits& limits, Violations& violations) {
   const int64_t before = violations.count();
+  RefuseUnknownFields(message, "spec", violations);
   ExperimentSpec spec;
   spec.problem = ParseProblem(message, limits, violations);
   spec.optimizer = ParseOptimizer(message.optimizer(), violations);

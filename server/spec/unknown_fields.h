@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+
+#include "google/protobuf/message.h"
+#include "server/spec/violations.h"
+
+namespace polyak::spec {
+
+// Refuses what a client of a later version sends: a job without it would not be the job that was
+// asked for.
+//   message: any.   path: its own, from the request on.   Cost: O(messages in it).
+void RefuseUnknownFields(const google::protobuf::Message& message, const std::string& path,
+                         Violations& violations);
+
+}  // namespace polyak::spec
