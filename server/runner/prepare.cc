@@ -107,7 +107,7 @@ v1::Forecast ForecastCost(const spec::ExperimentSpec& spec) {
   forecast.set_memory_bytes(cost.bytes + forecast.trace_bytes());
   if (spec.diagnostics_interval > 0) {
     const engine::DiagnosticsCost diagnostics = engine::EstimateDiagnosticsCost(spec.problem);
-    forecast.set_memory_bytes(forecast.memory_bytes() + diagnostics.bytes);
+    forecast.set_memory_bytes(forecast.memory_bytes() + diagnostics.bytes + cost.diagnosed_bytes);
     forecast.set_operations_per_iteration(forecast.operations_per_iteration() +
                                           diagnostics.operations /
                                               static_cast<double>(spec.diagnostics_interval));

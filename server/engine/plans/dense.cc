@@ -89,17 +89,18 @@ std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpe
   cost.operations_per_iteration =
       literal.operations_per_iteration + kUpdateOperations * literal.parameters;
   cost.saved_values = vectors * literal.parameters;
-  // The optimizer's, and the gradient.
-  cost.bytes = literal.bytes + (vectors + 1) * literal.parameters * sizeof(double);
-  if (!std::holds_alternative<QuadraticSpec>(problem)) {
-    double padding = 0;  // of weights in tiles
-    for (const ParameterMatrix& weights : ParameterMatrices(problem)) {
-      padding +=
-          PaddedValues(static_cast<double>(weights.rows), static_cast<double>(weights.cols)) -
-          static_cast<double>(weights.rows) * static_cast<double>(weights.cols);
-    }
-    cost.bytes += vectors * padding * sizeof(double);
+  if (std::holds_alternative<QuadraticSpec>(problem)) {
+    // The optimizer's, and the gradient.
+    cost.bytes = literal.bytes + (vectors + 1) * literal.parameters * sizeof(double);
+    return cost;
   }
+  double values = 0;  // of weights in tiles
+  for (const ParameterMatrix& weights : ParameterMatrices(problem)) {
+    values += PaddedValues(static_cast<double>(weights.rows), static_cast<double>(weights.cols));
+  }
+  cost.bytes = literal.bytes + vectors * values * sizeof(double);
+  // The start, which diagnostics measure the distance from.
+  cost.diagnosed_bytes = literal.parameters * sizeof(double);
   return cost;
 }
 

@@ -74,8 +74,9 @@ struct Eligibility {
 struct PlanCost {
   double setup_operations = 0;          // flops before record 0, spectra included
   double operations_per_iteration = 0;  // flops
-  double bytes = 0;         // memory of the instance and of one running job, its records aside
-  double saved_values = 0;  // doubles of a checkpoint
+  double bytes = 0;            // memory of the instance and of one running job, its records aside
+  double diagnosed_bytes = 0;  // more of it, once diagnostics are asked for
+  double saved_values = 0;     // doubles of a checkpoint
 };
 
 // What a job asks of the planner.

@@ -66,11 +66,16 @@ ProblemCost Cost(const ReluNetworkSpec& spec) {
   cost.operations_per_iteration = 4 * width * shape.examples * shape.inputs;
   cost.setup_operations =
       2 * cost.operations_per_iteration + 20 * cost.parameters + 10 * std::pow(shape.examples, 3);
-  // w_0, gradient and a drawn block; Z; two masks of a byte.
-  cost.bytes =
-      kDoubleBytes * (3 * cost.parameters + width * shape.examples + 2 * width) +
-      2 * width * shape.examples +
-      kDoubleBytes * (4 * shape.examples * shape.examples + 2 * shape.examples * shape.inputs);
+  // Z, a bit for each of its signs at the start, and output weights.
+  cost.bytes = width * (kDoubleBytes * shape.examples + shape.examples / 8 + kDoubleBytes * 3);
+  // The data and what is made of their products; blocks of neurons while the start is looked at.
+  constexpr double kBlocks = 3 * 1024;
+  cost.bytes +=
+      kDoubleBytes * (4 * shape.examples * shape.examples + 2 * shape.examples * shape.inputs +
+                      kBlocks * (shape.examples + shape.inputs));
+  if (spec.initial_hidden_weights != nullptr) {
+    cost.bytes += kDoubleBytes * cost.parameters;
+  }
   return cost;
 }
 
@@ -90,10 +95,14 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   const double rest = std::min(shape.outputs, width - std::min(rank, width));
   const double last_layer =
       DecompositionBytes(rank + rest, shape.outputs) / kDoubleBytes + 5 * width * shape.outputs;
-  const double start = 2 * cost.parameters + std::max(layer, last_layer);
-  const double run = 2 * cost.parameters + 2 * spec.depth * width * rank;
-  cost.bytes =
-      data.instance_bytes + std::max(data.setup_bytes, kDoubleBytes * std::max(start, run));
+  // Images of the data before and after each layer, and as many from the other end.
+  const double columns = std::min(rank, shape.outputs);
+  const double run = spec.depth * width * (2 * rank + 2 * shape.outputs + columns);
+  cost.bytes = data.instance_bytes +
+               std::max(data.setup_bytes, kDoubleBytes * (std::max(layer, last_layer) + run));
+  if (spec.initial_weights != nullptr) {
+    cost.bytes += kDoubleBytes * cost.parameters;
+  }
   return cost;
 }
 

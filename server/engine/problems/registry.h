@@ -38,8 +38,7 @@ DataShape ShapeOf(const DatasetSpec& spec);
 struct ProblemCost {
   double setup_operations = 0;          // flops before record 0, spectra included
   double operations_per_iteration = 0;  // flops
-  double bytes =
-      0;  // memory of the instance and of one running DENSE job, optimizer state excluded
+  double bytes = 0;  // memory of the instance and of one running DENSE job, what moves excluded
   double parameters = 0;  // d
 };
 ProblemCost EstimateCost(const ProblemSpec& spec);
