@@ -481,13 +481,14 @@ TEST_F(LeftGroupTest, WhatRanWhenAServerCrashedIsTakenTogetherAgain) {
             id == "queued" ? v1::TrainingJob::STATE_QUEUED : v1::TrainingJob::STATE_RUNNING);
     }
     ASSERT_EQ(jobs_->Recover().value(), 3);
+    std::vector<std::string> names;
     for (const std::string id : {"a", "b", "queued"}) {
-      (void)WaitForRows("trainingJobs/" + id + suffix);  // there is one worker
+      names.push_back(absl::StrCat("trainingJobs/", id, suffix));
+      (void)WaitForRows(names.back());  // there is one worker
     }
-    for (const std::string id : {"a", "b", "queued"}) {
-      ASSERT_TRUE(Cancel("trainingJobs/" + id + suffix).ok());
-      EXPECT_EQ(WaitForEnd("trainingJobs/" + id + suffix)->state(),
-                v1::TrainingJob::STATE_CANCELLED);
+    for (const std::string& name : names) {
+      ASSERT_TRUE(Cancel(name).ok());
+      EXPECT_EQ(WaitForEnd(name)->state(), v1::TrainingJob::STATE_CANCELLED);
     }
   }
 }
