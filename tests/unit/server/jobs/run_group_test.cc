@@ -384,7 +384,7 @@ TEST_F(LeftGroupTest, WhoIsCancelledBeforeItsTurnDoesNotBegin) {
 }
 
 // Answers errors to the records of one job, so many times, from its second slice on.
-auto FailingAt(const std::string& job, absl::Status error, int times) {
+auto FailingAt(const std::string& job, const absl::Status& error, int times) {
   auto left = std::make_shared<int>(times);
   auto slices = std::make_shared<int>(0);
   return [=](const std::string& name) {
