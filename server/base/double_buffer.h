@@ -15,5 +15,7 @@ using DoubleBuffer = std::unique_ptr<double[], FreeMemory>;
 // never resident. Large ones ask for large pages: a page fault and an address to look up every 2
 // MiB and not every 4 KiB.  Throws std::bad_alloc.
 DoubleBuffer AllocateDoubles(int64_t count);
+// How many bytes it asks for. Any count, which need not fit into memory.
+double AllocatedBytes(double count);
 
 }  // namespace polyak::base

@@ -152,7 +152,7 @@ const Case kCases[] = {
        }
        optimizer { polyak_momentum {} }
        plan: EXECUTION_PLAN_REDUCED
-       stopping { max_iterations: 300 })pb"},
+       stopping { max_iterations: 60 })pb"},
     {"deep_dense", R"pb(
        deep_linear_network {
          width: 512

@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "server/base/double_buffer.h"
 #include "server/base/status_macros.h"
 #include "server/engine/linalg/tile_kernels.h"
 #include "server/engine/plans/dense_deep_linear.h"
@@ -94,11 +95,11 @@ std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpe
     cost.bytes = literal.bytes + (vectors + 1) * literal.parameters * sizeof(double);
     return cost;
   }
-  double values = 0;  // of weights in tiles
+  cost.bytes = literal.bytes;
   for (const ParameterMatrix& weights : ParameterMatrices(problem)) {
-    values += PaddedValues(static_cast<double>(weights.rows), static_cast<double>(weights.cols));
+    cost.bytes += vectors * base::AllocatedBytes(PaddedValues(static_cast<double>(weights.rows),
+                                                              static_cast<double>(weights.cols)));
   }
-  cost.bytes = literal.bytes + vectors * values * sizeof(double);
   // The start, which diagnostics measure the distance from.
   cost.diagnosed_bytes = literal.parameters * sizeof(double);
   return cost;

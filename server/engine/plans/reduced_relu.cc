@@ -268,13 +268,13 @@ std::optional<PlanCost> ReducedReluCost(const ProblemSpec& problem,
   const double entry_bytes =
       24 + 32 + 96 * (gram_bytes <= kGramBytesMax ? kFlippedShareMax : 1.0 / 6);
   constexpr double kPreactivationBytesMax = 256e6;
-  cost.bytes = width * (shape.examples / 8 + 2) + entry_bytes * queued + 8 * 12 * square +
-               2 * 8 * shape.examples * shape.inputs +
+  const DataCost data = EstimateDataCost(*network);
+  // Panels of 32 neurons, by rows and by columns, of each of the two threads that draw them.
+  constexpr double kDrawn = 2 * 32 * 2;
+  cost.bytes = data.instance_bytes + data.setup_bytes + 8 * kDrawn * shape.inputs +
+               width * (shape.examples / 8 + 2) + entry_bytes * queued + 8 * 12 * square +
                std::min(8 * entries, kPreactivationBytesMax) +
                (gram_bytes <= kGramBytesMax ? gram_bytes : 0);
-  if (network->initial_hidden_weights != nullptr) {
-    cost.bytes += 8 * width * shape.inputs;
-  }
   // Where every entry was looked at and a sixth of them has flipped.
   cost.saved_values = 3 * square + 9 * shape.examples + 4 * queued + 32;
   if (gram_bytes <= kGramBytesMax) {

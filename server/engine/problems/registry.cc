@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/double_buffer.h"
 #include "server/base/overloaded.h"
 #include "server/base/status_macros.h"
 
@@ -61,21 +62,16 @@ ProblemCost Cost(const QuadraticSpec& spec) {
 ProblemCost Cost(const ReluNetworkSpec& spec) {
   const DataShape shape = ShapeOf(spec.dataset);
   const auto width = static_cast<double>(spec.width);
+  const DataCost data = EstimateDataCost(spec);
   ProblemCost cost;
   cost.parameters = width * shape.inputs;
   cost.operations_per_iteration = 4 * width * shape.examples * shape.inputs;
   cost.setup_operations =
-      2 * cost.operations_per_iteration + 20 * cost.parameters + 10 * std::pow(shape.examples, 3);
+      2 * cost.operations_per_iteration + 20 * cost.parameters + data.setup_operations;
   // Z, a bit for each of its signs at the start, and output weights.
-  cost.bytes = width * (kDoubleBytes * shape.examples + shape.examples / 8 + kDoubleBytes * 3);
-  // The data and what is made of their products; blocks of neurons while the start is looked at.
-  constexpr double kBlocks = 3 * 1024;
-  cost.bytes +=
-      kDoubleBytes * (4 * shape.examples * shape.examples + 2 * shape.examples * shape.inputs +
-                      kBlocks * (shape.examples + shape.inputs));
-  if (spec.initial_hidden_weights != nullptr) {
-    cost.bytes += kDoubleBytes * cost.parameters;
-  }
+  cost.bytes = data.instance_bytes + data.setup_bytes +
+               base::AllocatedBytes(width * shape.examples) + width * shape.examples / 8 +
+               3 * base::AllocatedBytes(width);
   return cost;
 }
 
@@ -161,6 +157,22 @@ double DecompositionBytes(double rows, double cols) {
   const double shorter = std::min(rows, cols);
   // The matrix, its copies on the way to two diagonals, and the squares that are halved from there.
   return kDoubleBytes * (5 * longer * shorter + 8 * shorter * shorter);
+}
+
+DataCost EstimateDataCost(const ReluNetworkSpec& spec) {
+  const DataShape shape = ShapeOf(spec.dataset);
+  constexpr double kBlockRows = 1024;
+  const double rows = std::min(static_cast<double>(spec.width), kBlockRows);
+  DataCost cost;
+  cost.setup_operations = 10 * std::pow(shape.examples, 3);
+  // H_0, its copies on the way to a spectrum; a block of neurons, its Z and what is made of that.
+  cost.setup_bytes = kDoubleBytes * (4 * shape.examples * shape.examples +
+                                     rows * (shape.inputs + 3 * shape.examples));
+  cost.instance_bytes = 2 * kDoubleBytes * shape.examples * (shape.inputs + 1);
+  if (spec.initial_hidden_weights != nullptr) {
+    cost.instance_bytes += kDoubleBytes * static_cast<double>(spec.width) * shape.inputs;
+  }
+  return cost;
 }
 
 DataCost EstimateDataCost(const DeepLinearNetworkSpec& spec) {

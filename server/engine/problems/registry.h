@@ -50,13 +50,15 @@ struct DiagnosticsCost {
 };
 DiagnosticsCost EstimateDiagnosticsCost(const ProblemSpec& spec);
 
-// The part of a deep linear network's cost that does not depend on its width: its data and their
-// singular value decomposition, which every plan needs.
+// The part of a network's cost that every plan has, and that does not depend on the width, given
+// weights aside: its data and what theory makes of them, the Gram matrix at the start of a ReLU
+// network or the singular value decomposition of a deep linear one's.
 struct DataCost {
   double setup_operations = 0;
   double setup_bytes = 0;     // at most, while the instance is made, beside `instance_bytes`
   double instance_bytes = 0;  // kept
 };
+DataCost EstimateDataCost(const ReluNetworkSpec& spec);
 DataCost EstimateDataCost(const DeepLinearNetworkSpec& spec);
 
 // Bytes of the singular value decomposition of a rows x cols matrix with both thin factors.

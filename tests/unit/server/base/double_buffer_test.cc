@@ -19,6 +19,15 @@ TEST(DoubleBuffer, BeginsAtACacheLineAndHoldsAllItsValues) {
   }
 }
 
+TEST(AllocatedBytes, AreWholeCacheLinesOrLargePages) {
+  EXPECT_EQ(AllocatedBytes(0), 0);
+  EXPECT_EQ(AllocatedBytes(1), 64);
+  EXPECT_EQ(AllocatedBytes(9), 128);
+  EXPECT_EQ(AllocatedBytes(262'143), 2'097'152);
+  EXPECT_EQ(AllocatedBytes(262'145), 4'194'304);
+  EXPECT_GT(AllocatedBytes(1e30), 8e30 * (1 - 1e-15));
+}
+
 TEST(DoubleBuffer, OfMoreThanThereIsThrows) {
   EXPECT_THROW(AllocateDoubles(int64_t{1} << 58), std::bad_alloc);
 }
