@@ -300,13 +300,17 @@ std::optional<PlanCost> InvariantSubspaceCost(const ProblemSpec& problem,
   const double run = sizeof(double) *
                      (2 * hidden_layers * padded * padded + 5 * subspace * (rank + shape.outputs) +
                       (network->depth + 5) * padded * columns + 5 * rank * shape.outputs);
-  cost.bytes = data.instance_bytes +
-               std::max(data.setup_bytes, run + DecompositionBytes(subspace, shape.outputs));
+  // The position of the spans that is drawn, or the given weights, a copy of them and their spans.
+  const double start = given ? sizeof(double) * (2 * EstimateCost(problem).parameters +
+                                                 4 * width * (rank + shape.outputs))
+                             : DecompositionBytes(subspace, shape.outputs);
+  cost.bytes = data.instance_bytes + std::max(data.setup_bytes, run + start);
   if (given) {
     // They may turn out not to be orthogonal, and then DENSE runs.
     const PlanCost dense = *DenseCost(problem, optimizer);
     cost.setup_operations += dense.setup_operations;
-    cost.bytes += dense.bytes;
+    cost.bytes = std::max(cost.bytes, dense.bytes);
+    cost.diagnosed_bytes = dense.diagnosed_bytes;
     cost.saved_values = std::max(cost.saved_values, dense.saved_values);
   }
   return cost;

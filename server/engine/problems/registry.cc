@@ -86,16 +86,24 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   const DataCost data = EstimateDataCost(spec);
   cost.setup_operations =
       4 * hidden_layers * std::pow(width, 3) + 20 * cost.parameters + data.setup_operations;
-  // A layer's normals, their QR and its factor; for the last one the position of the spans before.
-  const double layer = 4 * width * (hidden_layers > 0 ? width : shape.inputs);
-  const double rest = std::min(shape.outputs, width - std::min(rank, width));
-  const double last_layer =
-      DecompositionBytes(rank + rest, shape.outputs) / kDoubleBytes + 5 * width * shape.outputs;
+  // What the start takes beside its weights: of those that are copied the largest one, of given
+  // ones the spans that they are looked at in as well; else a layer's normals, their QR and its
+  // factor, and for the last one the position of the spans before.
+  const double largest =
+      width * (hidden_layers > 0 ? width : std::max(shape.inputs, shape.outputs));
+  double start = largest;
+  if (spec.initial_weights != nullptr) {
+    start = 2 * largest + 4 * width * (rank + shape.outputs);
+  } else if (spec.initialization == DeepLinearInitialization::kOrthogonal) {
+    const double layer = 4 * width * (hidden_layers > 0 ? width : shape.inputs);
+    const double rest = std::min(shape.outputs, width - std::min(rank, width));
+    start = std::max(layer, DecompositionBytes(rank + rest, shape.outputs) / kDoubleBytes +
+                                5 * width * shape.outputs);
+  }
   // Images of the data before and after each layer, and as many from the other end.
   const double columns = std::min(rank, shape.outputs);
   const double run = spec.depth * width * (2 * rank + 2 * shape.outputs + columns);
-  cost.bytes = data.instance_bytes +
-               std::max(data.setup_bytes, kDoubleBytes * (std::max(layer, last_layer) + run));
+  cost.bytes = data.instance_bytes + std::max(data.setup_bytes, kDoubleBytes * (start + run));
   if (spec.initial_weights != nullptr) {
     cost.bytes += kDoubleBytes * cost.parameters;
   }

@@ -6,9 +6,11 @@
 #include <string>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "server/engine/plans/plan.h"
+#include "server/engine/problems/deep_linear_start.h"
 #include "server/engine/problems/registry.h"
 #include "server/engine/theory/theory.h"
 #include "tests/conformance/memory/allocations.h"
@@ -82,6 +84,29 @@ ProblemSpec Conditioned(ProblemSpec spec) {
   return spec;
 }
 
+// The same from given weights: those that are drawn, or as many others.
+ProblemSpec Given(ProblemSpec spec) {
+  if (auto* relu = std::get_if<ReluNetworkSpec>(&spec)) {
+    relu->initial_hidden_weights = std::make_shared<Matrix>(
+        Matrix::Random(relu->width, static_cast<int64_t>(ShapeOf(relu->dataset).inputs)));
+  } else {
+    const auto instance = Instantiate(spec, Seed{2});
+    const auto& network = std::get<std::shared_ptr<const DeepLinearNetworkInstance>>(*instance);
+    std::get<DeepLinearNetworkSpec>(spec).initial_weights =
+        std::make_shared<std::vector<Matrix>>(InitialDeepLinearWeights(*network));
+  }
+  return spec;
+}
+
+// Of given weights, which are there before anything is measured and belong to the job.
+double GivenBytes(const ProblemSpec& spec) {
+  const auto* relu = std::get_if<ReluNetworkSpec>(&spec);
+  const auto* deep = std::get_if<DeepLinearNetworkSpec>(&spec);
+  const bool given = (relu != nullptr && relu->initial_hidden_weights != nullptr) ||
+                     (deep != nullptr && deep->initial_weights != nullptr);
+  return given ? sizeof(double) * EstimateCost(spec).parameters : 0;
+}
+
 struct Case {
   std::string name;
   ProblemSpec spec;
@@ -106,7 +131,7 @@ double PeakOf(const ProblemSpec& spec, const PlanEntry& plan, const OptimizerSpe
         (*stepper)->Observe();
         (*stepper)->Step();
       }
-      peak = static_cast<double>(PeakBytes() - before);
+      peak = static_cast<double>(PeakBytes() - before) + GivenBytes(spec);
     }
   }
   // Or the counting would be wrong. The C library keeps something of its first threads.
@@ -164,6 +189,14 @@ INSTANTIATE_TEST_SUITE_P(
              Conditioned(DeepLinear(5000, 30, 10, 64, 3, DeepLinearInitialization::kOrthogonal))},
         Case{"WideConditionedData",
              Conditioned(DeepLinear(30, 800, 2, 800, 2, DeepLinearInitialization::kGaussian))},
+        Case{"GivenWideRelu", Given(Relu(20, 40, 30000))},
+        Case{"GivenHighDimensionalRelu", Given(Relu(20, 2000, 300))},
+        Case{"GivenOrthogonal",
+             Given(DeepLinear(50, 30, 10, 400, 4, DeepLinearInitialization::kOrthogonal))},
+        Case{"GivenGaussian",
+             Given(DeepLinear(50, 30, 10, 400, 4, DeepLinearInitialization::kGaussian))},
+        Case{"GivenManyOutputs",
+             Given(DeepLinear(250, 50, 500, 600, 2, DeepLinearInitialization::kOrthogonal))},
         Case{"WideData", DeepLinear(200, 1000, 3, 1000, 2, DeepLinearInitialization::kOrthogonal)}),
     [](const auto& info) { return info.param.name; });
 
