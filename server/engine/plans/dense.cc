@@ -102,6 +102,11 @@ std::optional<PlanCost> DenseCost(const ProblemSpec& problem, const OptimizerSpe
   }
   // The start, which diagnostics measure the distance from.
   cost.diagnosed_bytes = literal.parameters * sizeof(double);
+  if (const auto* relu = std::get_if<ReluNetworkSpec>(&problem)) {
+    // A bit for each activation, by example.
+    cost.diagnosed_bytes +=
+        std::ceil(static_cast<double>(relu->width) / 64) * 8 * ShapeOf(relu->dataset).examples;
+  }
   return cost;
 }
 

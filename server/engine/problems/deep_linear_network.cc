@@ -2,6 +2,7 @@
 
 #include <Eigen/SVD>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -134,7 +135,13 @@ double DistanceFromIdentity(const Matrix& gram) {
 }
 
 // How far W_1' W_1 = m I, hidden W_l' W_l = m I, W_L W_L' = m I are from true, relative to m.
+// 1 where a shape alone rules it out: such a product may be larger than all else of the job.
 double OrthogonalityError(const std::vector<Matrix>& weights, double width) {
+  const auto is_wide = [](const Matrix& w) { return w.cols() > w.rows(); };
+  if (std::any_of(weights.begin(), weights.end() - 1, is_wide) ||
+      weights.back().rows() > weights.back().cols()) {
+    return 1;
+  }
   double error = DistanceFromIdentity(weights.back() * weights.back().transpose() / width);
   for (size_t l = 0; l + 1 < weights.size(); ++l) {
     const double of_layer = DistanceFromIdentity(weights[l].transpose() * weights[l] / width);

@@ -90,7 +90,7 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   // ones the spans that they are looked at in as well; else a layer's normals, their QR and its
   // factor, and for the last one the position of the spans before.
   const double largest =
-      width * (hidden_layers > 0 ? width : std::max(shape.inputs, shape.outputs));
+      width * std::max({shape.inputs, shape.outputs, hidden_layers > 0 ? width : 0.0});
   double start = largest;
   if (spec.initial_weights != nullptr) {
     start = 2 * largest + 4 * width * (rank + shape.outputs);
@@ -102,7 +102,8 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
   }
   // Images of the data before and after each layer, and as many from the other end.
   const double columns = std::min(rank, shape.outputs);
-  const double run = spec.depth * width * (2 * rank + 2 * shape.outputs + columns);
+  const double run =
+      spec.depth * (std::ceil(width / 8) * 8) * (2 * rank + 2 * shape.outputs + columns);
   cost.bytes = data.instance_bytes + std::max(data.setup_bytes, kDoubleBytes * (start + run));
   if (spec.initial_weights != nullptr) {
     cost.bytes += kDoubleBytes * cost.parameters;

@@ -24,7 +24,9 @@ std::atomic<size_t> peak = 0;
 void* Count(void* pointer) {
   if (pointer != nullptr) {
     const size_t now = allocated += malloc_usable_size(pointer);
-    peak = std::max(peak.load(), now);
+    size_t before = peak;
+    while (now > before && !peak.compare_exchange_weak(before, now)) {
+    }
   }
   return pointer;
 }

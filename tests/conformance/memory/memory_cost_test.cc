@@ -197,6 +197,8 @@ INSTANTIATE_TEST_SUITE_P(
              Given(DeepLinear(50, 30, 10, 400, 4, DeepLinearInitialization::kGaussian))},
         Case{"GivenManyOutputs",
              Given(DeepLinear(250, 50, 500, 600, 2, DeepLinearInitialization::kOrthogonal))},
+        Case{"OneNeuronALayer",
+             DeepLinear(100, 100, 100, 1, 200, DeepLinearInitialization::kGaussian)},
         Case{"WideData", DeepLinear(200, 1000, 3, 1000, 2, DeepLinearInitialization::kOrthogonal)}),
     [](const auto& info) { return info.param.name; });
 

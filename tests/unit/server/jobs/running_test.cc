@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "server/jobs/group.h"
 #include "server/runner/prepare.h"
 #include "server/spec/named_datasets.h"
 #include "server/spec/parse_training_job.h"
@@ -283,6 +284,8 @@ class UnreadableDataTest : public JobsTest {
       optimizer { gradient_descent { step_size: 0.1 } }
       plan: EXECUTION_PLAN_DENSE
       stopping { max_iterations: 20 })pb");
+    form->mutable_resolution()->set_plan(v1::EXECUTION_PLAN_DENSE);
+    EXPECT_NE(GroupKey(*form), "");
     form->set_state(state);
     store_.Insert(form, {}, [](const absl::Status& status) { EXPECT_TRUE(status.ok()); });
   }
