@@ -13,9 +13,9 @@ void RefuseUnknownFields(const google::protobuf::Message& message, const std::st
   const google::protobuf::Reflection& reflection = *message.GetReflection();
   const google::protobuf::UnknownFieldSet& unknown = reflection.GetUnknownFields(message);
   if (!unknown.empty()) {  // one for all: there may be millions
-    violations.Add(path, absl::StrCat("has field number ", unknown.field(0).number(),
-                                      ", unknown to this server, whose version GetServerInfo "
-                                      "tells; accepted: the fields of its polyak.v1"));
+    violations.Add(absl::StrCat(path, ".", unknown.field(0).number()),
+                   "is a field of a later version than this server's, which GetServerInfo tells; "
+                   "accepted: the fields of its polyak.v1");
   }
   std::vector<const google::protobuf::FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
