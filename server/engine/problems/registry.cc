@@ -100,10 +100,13 @@ ProblemCost Cost(const DeepLinearNetworkSpec& spec) {
     start = std::max(layer, DecompositionBytes(rank + rest, shape.outputs) / kDoubleBytes +
                                 5 * width * shape.outputs);
   }
-  // Images of the data before and after each layer, and as many from the other end.
+  // Images of the data behind each layer, of the outputs before it, and its slopes; the data
+  // themselves twice, while they are copied. In strips of eight rows.
+  const auto strips = [](double rows) { return std::ceil(rows / 8) * 8; };
   const double columns = std::min(rank, shape.outputs);
-  const double run =
-      spec.depth * (std::ceil(width / 8) * 8) * (2 * rank + 2 * shape.outputs + columns);
+  const double run = spec.depth * strips(width) * (rank + 2 * columns) +
+                     strips(shape.inputs) * (2 * rank + columns) +
+                     strips(shape.outputs) * (3 * rank + columns);
   cost.bytes = data.instance_bytes + std::max(data.setup_bytes, kDoubleBytes * (start + run));
   if (spec.initial_weights != nullptr) {
     cost.bytes += kDoubleBytes * cost.parameters;
@@ -164,8 +167,10 @@ DataShape ShapeOf(const DatasetSpec& spec) {
 double DecompositionBytes(double rows, double cols) {
   const double longer = std::max(rows, cols);
   const double shorter = std::min(rows, cols);
-  // The matrix, its copies on the way to two diagonals, and the squares that are halved from there.
-  return kDoubleBytes * (5 * longer * shorter + 8 * shorter * shorter);
+  // The matrix, its copies on the way to two diagonals, the squares that are halved from there, and
+  // what Eigen sets aside for these whatever their size.
+  constexpr double kSetAside = 32;
+  return kDoubleBytes * (5 * longer * shorter + 8 * shorter * shorter + kSetAside * longer);
 }
 
 DataCost EstimateDataCost(const ReluNetworkSpec& spec) {
